@@ -1,0 +1,88 @@
+/**
+ * A channel over two byte streams, between a parent process and its child: one to the child, one back.
+ *
+ * They are two, because the child *writes synchronously*: what it has reported is in the kernel when `post` returns, so a
+ * `process.exit` or a SIGKILL right after loses nothing. A descriptor that the event loop also reads would have to be
+ * non-blocking for that, and could not be.
+ */
+import type { Buffer } from "node:buffer"
+import { writeSync } from "node:fs"
+import type { Readable, Writable } from "node:stream"
+import { decodeBody, encodeFrame, makeFrameReader } from "../protocol/frames.ts"
+import type { Channel } from "./Channel.ts"
+
+interface Ref {
+  readonly ref?: () => void
+  readonly unref?: () => void
+}
+
+const listenTo = <In>(
+  readable: Readable,
+  limit: number,
+  onBatch: (batch: ReadonlyArray<In>) => void,
+  onClose: () => void
+): void => {
+  const reader = makeFrameReader(limit)
+  let batches: Array<ReadonlyArray<In>> = []
+  const onBody = (body: Buffer): void => {
+    batches.push(decodeBody(body) as ReadonlyArray<In>) // the peer is our own code
+  }
+  readable.on("data", (block: Buffer) => {
+    try {
+      reader.push(block, onBody)
+    } catch {
+      readable.destroy() // not a stream of ours any more: to the owner that is the end of the peer
+    }
+    const complete = batches
+    batches = []
+    for (const batch of complete) onBatch(batch)
+  })
+  // a reset is an end: what matters is that nothing comes any more
+  readable.on("error", () => {})
+  readable.once("close", onClose)
+}
+
+/** The parent's side. Writes are asynchronous: a child that does not read never holds up its parent. */
+export const fromStreams = <Out, In>(writable: Writable, readable: Readable, limit: number): Channel<Out, In> => {
+  writable.on("error", () => {})
+  return {
+    sharesMemory: false,
+    transfers: false,
+    post: (batch) => {
+      const frame = encodeFrame(batch, limit)
+      if (!writable.destroyed) writable.write(frame)
+    },
+    listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
+    keepAlive: (alive) => {
+      for (const stream of [writable, readable] as ReadonlyArray<Ref>) alive ? stream.ref?.() : stream.unref?.()
+    },
+    close: () => {
+      writable.destroy()
+    }
+  }
+}
+
+/** The child's side. A parent that is gone is noticed by the end of `readable`. */
+export const fromDescriptor = <Out, In>(readable: Readable, descriptor: number, limit: number): Channel<Out, In> => {
+  let closed = false
+  return {
+    sharesMemory: false,
+    transfers: false,
+    post: (batch) => {
+      if (closed) return
+      const frame = encodeFrame(batch, limit)
+      try {
+        let offset = 0
+        while (offset < frame.length) offset += writeSync(descriptor, frame, offset)
+      } catch {
+        closed = true // EPIPE: the parent is gone, and the end of `readable` says so too
+      }
+    },
+    listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
+    keepAlive: (alive) => alive ? (readable as Ref).ref?.() : (readable as Ref).unref?.(),
+    close: () => {
+      closed = true
+      readable.destroy()
+    }
+  }
+}

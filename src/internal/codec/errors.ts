@@ -1,0 +1,107 @@
+/**
+ * Errors as data. Structured clone keeps a standard class name, message, stack and cause, and loses everything that makes
+ * an error useful in Effect: `_tag`, the class's name and the own fields.
+ *
+ * Effect-free: the runner in a child uses it too.
+ */
+import { types } from "node:util"
+
+export interface EncodedError {
+  /** The standard class to rebuild it with. */
+  readonly kind: string
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  /** `_tag` where it stands on the prototype, as in `Data.TaggedError`; an own `_tag` is one of the fields. */
+  readonly tag: string | undefined
+  readonly hasCause: boolean
+  readonly cause: unknown
+  readonly errors: ReadonlyArray<unknown> | undefined
+  readonly fields: ReadonlyArray<readonly [string, unknown]>
+}
+
+/** Also errors of another realm (a `vm` context, a test runner). */
+export const isError = (value: unknown): value is Error => types.isNativeError(value) || value instanceof Error
+
+const standard: Record<string, new(message?: string) => Error> = {
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError
+}
+
+const kindOf = (error: Error): string => {
+  if (error instanceof AggregateError) return "AggregateError"
+  for (const kind of Object.keys(standard)) {
+    if (kind !== "Error" && error instanceof standard[kind]!) return kind
+  }
+  return "Error"
+}
+
+/** A getter of a foreign class may throw; an error must cross all the same. */
+const read = (error: object, key: string): unknown => {
+  try {
+    return (error as Record<string, unknown>)[key]
+  } catch {
+    return undefined
+  }
+}
+
+const readString = (error: object, key: string): string | undefined => {
+  const value = read(error, key)
+  return typeof value === "string" ? value : undefined
+}
+
+const own = new Set(["name", "message", "stack", "cause", "errors"])
+
+/** The own fields that cross beside name, message, stack and cause. `~` fields are the marks of Effect's own classes. */
+export const errorFields = (error: Error): ReadonlyArray<string> =>
+  Object.keys(error).filter((key) => !own.has(key) && !key.startsWith("~"))
+
+export const encodeError = (error: Error, encode: (inner: unknown) => unknown): EncodedError => {
+  const tag = read(error, "_tag")
+  const cause = read(error, "cause")
+  const errors = error instanceof AggregateError ? read(error, "errors") : undefined
+  return {
+    kind: kindOf(error),
+    name: readString(error, "name") ?? "Error",
+    message: readString(error, "message") ?? "",
+    stack: readString(error, "stack"),
+    tag: typeof tag === "string" && !Object.hasOwn(error, "_tag") ? tag : undefined,
+    hasCause: cause !== undefined,
+    cause: encode(cause),
+    errors: Array.isArray(errors) ? errors.map(encode) : undefined,
+    fields: errorFields(error).map((key) => [key, encode(read(error, key))])
+  }
+}
+
+const hidden = (error: Error, key: string, value: unknown): void => {
+  Object.defineProperty(error, key, { value, enumerable: false, configurable: true, writable: true })
+}
+
+/** The instance first, its contents later, so that a cycle through an error finds it. */
+export const reviveError = (
+  encoded: EncodedError
+): { readonly instance: Error; readonly fill: (revive: (inner: unknown) => unknown) => void } => {
+  const instance = encoded.kind === "AggregateError"
+    ? new AggregateError([], encoded.message)
+    : new (standard[encoded.kind] ?? Error)(encoded.message)
+  if (instance.name !== encoded.name) hidden(instance, "name", encoded.name)
+  hidden(instance, "stack", encoded.stack)
+  if (encoded.tag !== undefined) {
+    Object.defineProperty(instance, "_tag", { value: encoded.tag, enumerable: true, configurable: true, writable: true })
+  }
+  return {
+    instance,
+    fill: (revive) => {
+      if (encoded.hasCause) hidden(instance, "cause", revive(encoded.cause))
+      if (encoded.errors !== undefined) hidden(instance, "errors", encoded.errors.map(revive))
+      for (const [key, value] of encoded.fields) {
+        Object.defineProperty(instance, key, { value: revive(value), enumerable: true, configurable: true, writable: true })
+      }
+    }
+  }
+}

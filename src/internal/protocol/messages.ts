@@ -1,0 +1,105 @@
+/**
+ * What a parent and its child say to each other. The README beside this file draws who sends what when.
+ *
+ * Messages are small tuples that begin with their kind: they are sent by the hundred thousand.
+ */
+
+/** A name for a process in messages and logs, and its place in the tree of creators. */
+export interface Identity {
+  readonly name: string
+  /** The numbers of its creators and its own: `[2, 1]` is the first child of the second child. */
+  readonly path: ReadonlyArray<number>
+  readonly daemon: boolean
+  readonly startMethod: "inline" | "threads" | "spawn" | "forkserver" | "fork"
+}
+
+export interface ParentIdentity {
+  readonly name: string
+  readonly pid: number
+}
+
+/** A value made ready to cross; `marked` says that it must be revived. */
+export interface Crossed {
+  readonly value: unknown
+  readonly marked: boolean
+}
+
+/** What a child is told first. */
+export interface Boot {
+  readonly identity: Identity
+  readonly parent: ParentIdentity
+  /** The options of the start method, so that the child starts its own children alike. */
+  readonly startOptions: unknown
+  readonly initializer: { readonly module: string; readonly name: string; readonly payload: Crossed } | undefined
+  /** `true`: one run, then the end with its exit code (a process). `false`: runs until it is closed (a worker). */
+  readonly once: boolean
+}
+
+/** Why a run failed at the border, as plain data: the parent makes the ProcessError of it. */
+export type EncodedReason =
+  | {
+    readonly _tag: "TaskNotFound"
+    readonly module: string
+    readonly task: string
+    readonly message: string
+    readonly cause?: Crossed
+  }
+  | {
+    readonly _tag: "CodecFailed"
+    readonly phase: "payload" | "success" | "error"
+    readonly message: string
+    readonly cause?: Crossed
+  }
+  | { readonly _tag: "NotShareable"; readonly handle: string; readonly message: string }
+  | { readonly _tag: "StartFailed"; readonly message: string; readonly cause?: Crossed }
+
+export type EncodedCauseReason =
+  | readonly ["fail", Crossed]
+  | readonly ["die", Crossed]
+  | readonly ["interrupt", number | undefined]
+
+/** How an item failed: at the border, or with a cause. */
+export type EncodedFailure =
+  | { readonly _tag: "Border"; readonly reason: EncodedReason }
+  | { readonly _tag: "Cause"; readonly reasons: ReadonlyArray<EncodedCauseReason> }
+
+export const Kind = {
+  Boot: 0,
+  Define: 1,
+  Run: 2,
+  Cancel: 3,
+  Close: 4,
+  Ready: 10,
+  BootFailed: 11,
+  Started: 12,
+  Successes: 13,
+  Failure: 14,
+  Cancelled: 15,
+  Notice: 16
+} as const
+
+/** The items of the run are marked (see {@link Crossed}). */
+export const flagMarked = 1
+/** The run ends with its first failing item. */
+export const flagFailFast = 2
+
+export type ToChild =
+  | readonly [typeof Kind.Boot, Boot]
+  /** A task gets a number on first use in this child. */
+  | readonly [typeof Kind.Define, task: number, module: string, name: string]
+  | readonly [typeof Kind.Run, run: number, task: number, items: ReadonlyArray<unknown>, flags: number]
+  | readonly [typeof Kind.Cancel, run: number]
+  | readonly [typeof Kind.Close]
+
+export type ToParent =
+  | readonly [typeof Kind.Ready, pid: number]
+  | readonly [typeof Kind.BootFailed, EncodedReason]
+  /** The child is about to run this item of the run. Everything before it has been reported. */
+  | readonly [typeof Kind.Started, run: number, index: number]
+  /** Results of consecutive items. */
+  | readonly [typeof Kind.Successes, run: number, first: number, values: ReadonlyArray<unknown>, marked: boolean]
+  | readonly [typeof Kind.Failure, run: number, index: number, EncodedFailure]
+  /** The answer to Cancel: nothing more comes of this run. */
+  | readonly [typeof Kind.Cancelled, run: number]
+  /** Last words: an uncaught error's stack, or what is wrong with the program. */
+  | readonly [typeof Kind.Notice, text: string]

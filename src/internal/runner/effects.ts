@@ -1,0 +1,200 @@
+/**
+ * The part of the runner that knows Effect. It is imported when the first task comes that returns an Effect or has schemas,
+ * or for an initializer: then the task's own module has imported the same files.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type { InitializerDefinition, TaskDefinition } from "../codec/registry.ts"
+import type { ValueCodec } from "../codec/schema.ts"
+import { isUncrossable, prepare, prepareLossy } from "../codec/values.ts"
+import type { Border } from "../codec/values.ts"
+import type { Boot, Crossed, EncodedCauseReason, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
+import { CurrentProcess } from "../start/identity.ts"
+import { childStartMethod, StartMethod } from "../start/service.ts"
+
+export type ItemOutcome =
+  | { readonly _tag: "Success"; readonly value: unknown }
+  | { readonly _tag: "Failure"; readonly failure: EncodedFailure }
+
+export interface RunningItem {
+  /** Interrupts the fiber; `onEnd` comes after its finalizers. */
+  readonly interrupt: (onEnd?: () => void) => void
+}
+
+export interface EffectRuntime {
+  /** Runs one item. `done` may be called before this returns. */
+  readonly run: (
+    definition: TaskDefinition,
+    payload: unknown,
+    transfers: Array<ArrayBuffer>,
+    done: (outcome: ItemOutcome) => void
+  ) => RunningItem
+  readonly initialize: (
+    definition: InitializerDefinition,
+    payload: unknown
+  ) => Promise<{ readonly message: string; readonly cause: Crossed } | undefined>
+  /** Releases what the initializer built. */
+  readonly close: () => Promise<void>
+}
+
+type Phase = "payload" | "success" | "error"
+
+const codecFailed = (task: string, phase: Phase, cause: unknown): EncodedReason =>
+  isUncrossable(cause) && cause.handle !== undefined
+    ? { _tag: "NotShareable", handle: cause.handle, message: `task "${task}": ${cause.message}` }
+    : { _tag: "CodecFailed", phase, message: `task "${task}": ${phaseText[phase]}${messageOf(cause)}` }
+
+const phaseText: Record<Phase, string> = {
+  payload: "the payload does not fit its schema: ",
+  success: "the result cannot cross: ",
+  error: "the error cannot cross: "
+}
+
+const messageOf = (cause: unknown): string =>
+  isUncrossable(cause) || cause instanceof Error ? cause.message : String(cause)
+
+const failed = (failure: EncodedFailure): ItemOutcome => ({ _tag: "Failure", failure })
+
+/** A missing service is a bug that the types would have shown; say what would help. */
+const explain = (defect: unknown): unknown => {
+  if (defect instanceof Error && defect.message.startsWith("Service not found")) {
+    defect.message += ". The task needs it: give the pool or the process an Initializer whose layer builds it."
+  }
+  return defect
+}
+
+export const makeRuntime = (boot: Boot, border: Border, pid: number): EffectRuntime => {
+  const scope = Scope.makeUnsafe()
+  let context: Context.Context<never> = Context.make(StartMethod, childStartMethod(boot)).pipe(
+    Context.add(CurrentProcess, { identity: boot.identity, parent: boot.parent, pid })
+  ) as Context.Context<never> // what a task gets is what Process.Provided says
+  let valueCodec: ((schema: NonNullable<TaskDefinition["payload"]>) => ValueCodec) | undefined
+
+  const codecOf = (schema: TaskDefinition["payload"]): ValueCodec | undefined =>
+    schema === undefined || valueCodec === undefined ? undefined : valueCodec(schema)
+
+  const encodeReason = (definition: TaskDefinition, reason: Cause.Reason<unknown>): EncodedCauseReason | EncodedReason => {
+    switch (reason._tag) {
+      case "Interrupt":
+        return ["interrupt", reason.fiberId]
+      case "Die":
+        return ["die", prepareLossy(explain(reason.defect), border)]
+      case "Fail": {
+        const codec = codecOf(definition.error)
+        try {
+          const error = codec === undefined ? reason.error : Exit.getOrThrowUnsafe(codec.encode(reason.error, []))
+          return ["fail", prepare(error, border, "error")]
+        } catch (cause) {
+          return codecFailed(definition.name, "error", cause)
+        }
+      }
+    }
+  }
+
+  const encodeCause = (definition: TaskDefinition, cause: Cause.Cause<unknown>): EncodedFailure => {
+    const reasons: Array<EncodedCauseReason> = []
+    for (const reason of cause.reasons) {
+      const encoded = encodeReason(definition, reason)
+      if ("_tag" in encoded) return { _tag: "Border", reason: encoded }
+      reasons.push(encoded)
+    }
+    return { _tag: "Cause", reasons }
+  }
+
+  const outcomeOf = (
+    definition: TaskDefinition,
+    exit: Exit.Exit<unknown, unknown>,
+    transfers: Array<ArrayBuffer>
+  ): ItemOutcome => {
+    if (Exit.isFailure(exit)) return failed(encodeCause(definition, exit.cause))
+    const codec = codecOf(definition.success)
+    if (codec === undefined) return { _tag: "Success", value: exit.value }
+    const encoded = codec.encode(exit.value, transfers)
+    return Exit.isSuccess(encoded)
+      ? { _tag: "Success", value: encoded.value }
+      : failed({ _tag: "Border", reason: codecFailed(definition.name, "success", Cause.squash(encoded.cause)) })
+  }
+
+  const effectOf = (definition: TaskDefinition, payload: unknown): Effect.Effect<unknown, unknown> =>
+    definition.kind === "sync"
+      ? Effect.sync(() => definition.handler(payload))
+      : Effect.scoped(Effect.suspend(() => definition.handler(payload)))
+
+  const start = (
+    definition: TaskDefinition,
+    payload: unknown,
+    transfers: Array<ArrayBuffer>,
+    done: (outcome: ItemOutcome) => void
+  ): RunningItem => {
+    const codec = codecOf(definition.payload)
+    const decoded = codec === undefined ? Exit.succeed(payload) : codec.decode(payload)
+    if (Exit.isFailure(decoded)) {
+      done(failed({
+        _tag: "Border",
+        reason: codecFailed(definition.name, "payload", Cause.squash(decoded.cause))
+      }))
+      return { interrupt: (onEnd) => onEnd?.() }
+    }
+    const fiber = Effect.runForkWith(context)(effectOf(definition, decoded.value))
+    fiber.addObserver((exit) => done(outcomeOf(definition, exit, transfers)))
+    return {
+      interrupt: (onEnd) => {
+        if (onEnd !== undefined) fiber.addObserver(onEnd)
+        fiber.interruptUnsafe()
+      }
+    }
+  }
+
+  const needsCodec = (definition: TaskDefinition): boolean =>
+    definition.payload !== undefined || definition.success !== undefined || definition.error !== undefined
+
+  const loadCodec = async (): Promise<void> => {
+    valueCodec = (await import("../codec/schema.ts")).valueCodec
+  }
+
+  return {
+    run: (definition, payload, transfers, done) => {
+      if (valueCodec !== undefined || !needsCodec(definition)) return start(definition, payload, transfers, done)
+      let item: RunningItem | undefined
+      let given = false
+      let onEnd: (() => void) | undefined
+      loadCodec().then(() => {
+        if (given) {
+          done(failed({ _tag: "Cause", reasons: [["interrupt", undefined]] }))
+          onEnd?.()
+        } else {
+          item = start(definition, payload, transfers, done)
+        }
+      })
+      return {
+        interrupt: (then) => {
+          if (item !== undefined) return item.interrupt(then)
+          given = true
+          onEnd = then
+        }
+      }
+    },
+    initialize: async (definition, payload) => {
+      const exit = await Effect.runPromiseExit(
+        Effect.suspend(() => {
+          if (definition.payload === undefined) return Effect.succeed(payload)
+          return Effect.flatMap(Effect.promise(loadCodec), () => codecOf(definition.payload)!.decode(payload))
+        }).pipe(
+          Effect.flatMap((input) => Layer.buildWithScope(definition.layer(input), scope)),
+          Effect.provideContext(context)
+        )
+      )
+      if (Exit.isSuccess(exit)) {
+        context = Context.merge(context, exit.value) as Context.Context<never> // the tasks' types say which services they use
+        return undefined
+      }
+      const cause = Cause.squash(exit.cause)
+      return { message: messageOf(cause), cause: prepareLossy(cause, border) }
+    },
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}

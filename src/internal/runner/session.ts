@@ -1,0 +1,451 @@
+/**
+ * The child's side of the protocol: takes runs, runs their items one after the other, reports. It knows nothing of Effect:
+ * tasks that return Effects, schemas and initializers are handed to `effects.ts`, which is imported when the first of
+ * them comes.
+ */
+import type { Channel } from "../channel/Channel.ts"
+import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
+import { isUncrossable, prepare, prepareLossy, revive } from "../codec/values.ts"
+import { isFrameTooLarge } from "../protocol/frames.ts"
+import { flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import type { EffectRuntime, RunningItem } from "./effects.ts"
+
+export interface SessionHost {
+  readonly channel: Channel<ToParent, ToChild>
+  readonly pid: number
+  /** Ends the child. For a thread or a process this does not return. */
+  readonly exit: (code: number) => void
+  /** Called when the boot message has been read, before anything of the user runs. */
+  readonly onBoot: (boot: Boot) => void
+}
+
+export interface Session {
+  /** Reports what has not been reported: called when the child is about to end. */
+  readonly flush: () => void
+  readonly notice: (text: string) => void
+  /** Interrupts what runs, releases the initializer, and ends the child with this code. */
+  readonly shutdown: (code: number) => void
+}
+
+interface KnownTask {
+  readonly module: string
+  readonly name: string
+  definition: TaskDefinition | undefined
+  /** Mean run time of an item in milliseconds, and of how many. */
+  mean: number
+  samples: number
+}
+
+interface Run {
+  readonly id: number
+  readonly task: KnownTask
+  readonly items: ReadonlyArray<unknown>
+  readonly flags: number
+  index: number
+  cancelled: boolean
+}
+
+/** Items this cheap are reported together; a dearer one is announced first, so that its parent knows that it runs. */
+const cheapMillis = 0.05
+/** How many items of a task are announced one by one before its cost is believed. */
+const trialItems = 16
+/** How long finalizers may take when the parent is gone. */
+const orphanMillis = 1000
+/** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
+const stretchMillis = 5
+
+const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: string): EncodedReason => {
+  if (isUncrossable(cause)) {
+    return cause.handle === undefined
+      ? { _tag: "CodecFailed", phase, message: `${what}: ${cause.message}` }
+      : { _tag: "NotShareable", handle: cause.handle, message: `${what}: ${cause.message}` }
+  }
+  if (isFrameTooLarge(cause)) {
+    return {
+      _tag: "CodecFailed",
+      phase,
+      message: `${what}: ${cause.size} bytes are more than the limit of ${cause.limit} bytes for a message.`
+    }
+  }
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return { _tag: "CodecFailed", phase, message: `${what}: ${message}`, cause: prepareLossy(cause, { sharesMemory: false }) }
+}
+
+const border = (reason: EncodedReason): EncodedFailure => ({ _tag: "Border", reason })
+
+const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+/** Why `import` of a task's module failed, in the user's words. */
+const importFailure = (module: string, task: string, cause: unknown): EncodedReason => {
+  const text = describe(cause)
+  const hint = text.includes("Vitest failed to")
+    ? " A test file cannot be loaded outside its test runner: put the task into a file of its own."
+    : ""
+  return {
+    _tag: "TaskNotFound",
+    module,
+    task,
+    message: `task "${task}": its module ${module} could not be imported: ${text}${hint}`,
+    cause: prepareLossy(cause, { sharesMemory: false })
+  }
+}
+
+const notDefined = (module: string, task: string): EncodedReason => {
+  const names = namesOf("task", module)
+  const known = names.length === 0
+    ? "it defines no task. Does it call Task.make or Task.sync with `module: import.meta.url`?"
+    : `it defines ${names.map((name) => JSON.stringify(name)).join(", ")}.`
+  return { _tag: "TaskNotFound", module, task, message: `task "${task}" is not defined by ${module}: ${known}` }
+}
+
+export const startSession = (host: SessionHost): Session => {
+  const { channel } = host
+  const tasks = new Map<number, KnownTask>()
+  const queue: Array<Run> = []
+  let outbox: Array<ToParent> = []
+  let transfers: Array<ArrayBuffer> = []
+  let lastFlush = -Infinity
+  let stretchBegan = 0
+  let boot: Boot | undefined
+  let effects: EffectRuntime | undefined
+  let running: RunningItem | undefined
+  /** The number of the wait that holds the queue (an import, an item that suspended, a turn of the loop), or none. */
+  let waiting = 0
+  let waits = 0
+  let failed = false
+  let ended = false
+
+  // ------------------------------------------------------------------ reporting
+
+  /** Posts what is there; when it cannot be cloned after all, each message by itself, and the offender as a failure. */
+  const flush = (): void => {
+    lastFlush = performance.now()
+    if (outbox.length === 0) return
+    const batch = outbox
+    const moved = transfers
+    outbox = []
+    transfers = []
+    try {
+      channel.post(batch, moved)
+    } catch (cause) {
+      if (batch.length === 1) postOne(batch[0]!, moved, cause)
+      else for (const message of batch) postSafely(message, moved)
+    }
+  }
+
+  const postSafely = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>): void => {
+    try {
+      channel.post([message], moved)
+    } catch (cause) {
+      postOne(message, moved, cause)
+    }
+  }
+
+  const postOne = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>, cause: unknown): void => {
+    if (message[0] === Kind.Successes) {
+      const [, run, first, values, marked] = message
+      if (values.length > 1) {
+        values.forEach((value, i) => postSafely([Kind.Successes, run, first + i, [value], marked], moved))
+      } else {
+        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", "the result"))]])
+      }
+    } else if (message[0] === Kind.Failure) {
+      channel.post([[Kind.Failure, message[1], message[2], border(reasonOf(cause, "error", "the error"))]])
+    } else {
+      throw cause
+    }
+  }
+
+  const reportSuccess = (run: Run, value: unknown): void => {
+    let marked = false
+    if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
+      try {
+        const prepared = prepare(value, channel, "result")
+        value = prepared.value
+        marked = prepared.marked
+      } catch (cause) {
+        return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)))
+      }
+    }
+    const last = outbox[outbox.length - 1]
+    if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
+      ;(last[3] as Array<unknown>).push(value)
+    } else {
+      outbox.push([Kind.Successes, run.id, run.index, [value], marked])
+    }
+    run.index++
+  }
+
+  const reportFailure = (run: Run, failure: EncodedFailure): void => {
+    failed = true
+    outbox.push([Kind.Failure, run.id, run.index, failure])
+    run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
+  }
+
+  // ------------------------------------------------------------------ running
+
+  /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
+  const announce = (run: Run, now: number): void => {
+    const task = run.task
+    if (task.samples < trialItems || task.mean >= cheapMillis || now - lastFlush >= cheapMillis) {
+      outbox.push([Kind.Started, run.id, run.index])
+      flush()
+    }
+  }
+
+  const measure = (task: KnownTask, millis: number): void => {
+    task.samples++
+    task.mean = task.samples === 1 ? millis : task.mean * 0.7 + millis * 0.3
+  }
+
+  /** Runs what is queued until it is empty or something is waited for. */
+  const pump = (): void => {
+    if (waiting !== 0 || ended) return
+    stretchBegan = performance.now()
+    let now = stretchBegan
+    while (queue.length > 0) {
+      const run = queue[0]!
+      if (run.cancelled || run.index >= run.items.length) {
+        queue.shift()
+        if (run.cancelled) {
+          failed = true
+          outbox.push([Kind.Cancelled, run.id])
+        }
+        if (boot?.once === true) return endAfterRun()
+        continue
+      }
+      if (now - stretchBegan > stretchMillis) {
+        flush()
+        setImmediate(wait())
+        return
+      }
+      announce(run, now)
+      const definition = run.task.definition
+      if (definition === undefined) return resolve(run)
+      if (definition.kind === "sync" && definition.payload === undefined && definition.success === undefined) {
+        runSync(run, definition.handler)
+      } else if (effects === undefined) {
+        return loadEffects(run)
+      } else if (!runEffect(run, definition, effects)) {
+        return
+      }
+      const before = now
+      now = performance.now()
+      measure(run.task, now - before)
+    }
+    flush()
+  }
+
+  /** Holds the queue until the returned function is called; a wait that was given up meanwhile resumes nothing. */
+  const wait = (): () => void => {
+    const mine = waiting = ++waits
+    return () => {
+      if (waiting !== mine) return
+      waiting = 0
+      pump()
+    }
+  }
+
+  const payloadOf = (run: Run): unknown =>
+    (run.flags & flagMarked) === 0 ? run.items[run.index] : revive(run.items[run.index])
+
+  const runSync = (run: Run, handler: (payload: unknown) => unknown): void => {
+    let value: unknown
+    try {
+      value = handler(payloadOf(run))
+    } catch (cause) {
+      return reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] })
+    }
+    reportSuccess(run, value)
+  }
+
+  /** `true` when the item ended at once; else the queue waits for it. */
+  const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime): boolean => {
+    const began = performance.now()
+    let done = false
+    let resume: (() => void) | undefined
+    const item = runtime.run(definition, payloadOf(run), transfers, (outcome) => {
+      done = true
+      running = undefined
+      if (outcome._tag === "Success") reportSuccess(run, outcome.value)
+      else reportFailure(run, outcome.failure)
+      if (resume !== undefined) {
+        measure(run.task, performance.now() - began)
+        resume()
+      }
+    })
+    if (done) return true
+    running = item
+    resume = wait()
+    flush()
+    return false
+  }
+
+  const failAll = (run: Run, reason: EncodedReason): void => {
+    while (run.index < run.items.length) reportFailure(run, border(reason))
+  }
+
+  /** Finds the task in this process, or imports its module. The table comes first: a test runner may have it already. */
+  const resolve = (run: Run): void => {
+    const { module, name } = run.task
+    const found = findTask(module, name)
+    if (found !== undefined) {
+      run.task.definition = found
+      return pump()
+    }
+    const resume = wait()
+    import(module).then(
+      () => {
+        run.task.definition = findTask(module, name)
+        if (run.task.definition === undefined) failAll(run, notDefined(module, name))
+      },
+      (cause) => failAll(run, importFailure(module, name, cause))
+    ).then(resume)
+  }
+
+  const loadEffects = (run: Run): void => {
+    const resume = wait()
+    requireEffects().then(resume, (cause) => {
+      failAll(run, {
+        _tag: "StartFailed",
+        message: `task "${run.task.name}" needs effect, which could not be imported: ${describe(cause)}`,
+        cause: prepareLossy(cause, { sharesMemory: false })
+      })
+      resume()
+    })
+  }
+
+  const requireEffects = async (): Promise<EffectRuntime> => {
+    const module = await import("./effects.ts")
+    return effects ??= module.makeRuntime(boot!, channel, host.pid)
+  }
+
+  // ------------------------------------------------------------------ the parent's messages
+
+  const cancel = (id: number): void => {
+    const at = queue.findIndex((run) => run.id === id)
+    if (at < 0) {
+      // it has ended: the report and the request crossed
+      outbox.push([Kind.Cancelled, id])
+      return flush()
+    }
+    queue[at]!.cancelled = true
+    if (at > 0) return
+    // its outcome is reported when its finalizers have run, and then `pump` drops the rest
+    if (running !== undefined) return running.interrupt()
+    // what it waits for (an import that never ends?) is given up
+    waiting = 0
+    pump()
+  }
+
+  const onMessage = (message: ToChild): void => {
+    switch (message[0]) {
+      case Kind.Boot:
+        boot = message[1]
+        host.onBoot(boot)
+        return ready(boot)
+      case Kind.Define:
+        tasks.set(message[1], { module: message[2], name: message[3], definition: undefined, mean: 0, samples: 0 })
+        return
+      case Kind.Run: {
+        const [, id, task, items, flags] = message
+        queue.push({ id, task: tasks.get(task)!, items, flags, index: 0, cancelled: false })
+        return
+      }
+      case Kind.Cancel:
+        return cancel(message[1])
+      case Kind.Close:
+        return shutdown(0)
+    }
+  }
+
+  const ready = (boot: Boot): void => {
+    if (boot.initializer === undefined) {
+      outbox.push([Kind.Ready, host.pid])
+      return flush()
+    }
+    const resume = wait()
+    buildInitializer(boot.initializer).then((reason) => {
+      outbox.push(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
+      flush()
+      if (reason === undefined) resume()
+      else shutdown(1)
+    })
+  }
+
+  const buildInitializer = async (
+    initializer: NonNullable<Boot["initializer"]>
+  ): Promise<EncodedReason | undefined> => {
+    const { module, name, payload } = initializer
+    try {
+      if (findInitializer(module, name) === undefined) await import(module)
+      const definition = findInitializer(module, name)
+      if (definition === undefined) {
+        const names = namesOf("initializer", module).map((known) => JSON.stringify(known)).join(", ")
+        return {
+          _tag: "StartFailed",
+          message: `initializer "${name}" is not defined by ${module}, which defines ${names === "" ? "none" : names}.`
+        }
+      }
+      const runtime = await requireEffects()
+      const failure = await runtime.initialize(definition, payload.marked ? revive(payload.value) : payload.value)
+      return failure === undefined ? undefined : {
+        _tag: "StartFailed",
+        message: `initializer "${name}" of ${module} failed: ${failure.message}`,
+        cause: failure.cause
+      }
+    } catch (cause) {
+      return {
+        _tag: "StartFailed",
+        message: `initializer "${name}": its module ${module} could not be imported: ${describe(cause)}`,
+        cause: prepareLossy(cause, { sharesMemory: false })
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------ the end
+
+  /** A process ends with its only run: 0 after success, 1 after a failure. */
+  const endAfterRun = (): void => {
+    flush()
+    shutdown(failed ? 1 : 0)
+  }
+
+  const shutdown = (code: number): void => {
+    if (ended) return
+    ended = true
+    const end = (): void => {
+      flush()
+      host.exit(code)
+    }
+    const release = (): void => {
+      if (effects === undefined) end()
+      else effects.close().then(end, end)
+    }
+    if (running === undefined) release()
+    else running.interrupt(release)
+  }
+
+  /** Nobody is left to report to: finalizers have a moment, then the child goes. */
+  const orphaned = (): void => {
+    if (ended) return
+    setTimeout(() => host.exit(1), orphanMillis)
+    shutdown(1)
+  }
+
+  channel.listen((batch) => {
+    for (const message of batch) onMessage(message)
+    pump()
+  }, orphaned)
+
+  return {
+    flush,
+    notice: (text) => {
+      outbox.push([Kind.Notice, text])
+      flush()
+    },
+    shutdown
+  }
+}
