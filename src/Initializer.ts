@@ -26,8 +26,7 @@ export interface Initializer<in R> {
  * @category guards
  * @since 0.1.0
  */
-export const isInitializer = (u: unknown): u is Initializer<never> =>
-  typeof u === "object" && u !== null && TypeId in u
+export const isInitializer = (u: unknown): u is Initializer<never> => typeof u === "object" && u !== null && TypeId in u
 
 /**
  * Defines an initializer by module and name, as {@link Task.make} defines a task. Applied to its payload it can be given

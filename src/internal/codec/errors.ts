@@ -78,7 +78,7 @@ export const encodeError = (error: Error, encode: (inner: unknown) => unknown): 
   }
 }
 
-const hidden = (error: Error, key: string, value: unknown): void => {
+export const setHidden = (error: Error, key: string, value: unknown): void => {
   Object.defineProperty(error, key, { value, enumerable: false, configurable: true, writable: true })
 }
 
@@ -89,18 +89,28 @@ export const reviveError = (
   const instance = encoded.kind === "AggregateError"
     ? new AggregateError([], encoded.message)
     : new (standard[encoded.kind] ?? Error)(encoded.message)
-  if (instance.name !== encoded.name) hidden(instance, "name", encoded.name)
-  hidden(instance, "stack", encoded.stack)
+  if (instance.name !== encoded.name) setHidden(instance, "name", encoded.name)
+  setHidden(instance, "stack", encoded.stack)
   if (encoded.tag !== undefined) {
-    Object.defineProperty(instance, "_tag", { value: encoded.tag, enumerable: true, configurable: true, writable: true })
+    Object.defineProperty(instance, "_tag", {
+      value: encoded.tag,
+      enumerable: true,
+      configurable: true,
+      writable: true
+    })
   }
   return {
     instance,
     fill: (revive) => {
-      if (encoded.hasCause) hidden(instance, "cause", revive(encoded.cause))
-      if (encoded.errors !== undefined) hidden(instance, "errors", encoded.errors.map(revive))
+      if (encoded.hasCause) setHidden(instance, "cause", revive(encoded.cause))
+      if (encoded.errors !== undefined) setHidden(instance, "errors", encoded.errors.map(revive))
       for (const [key, value] of encoded.fields) {
-        Object.defineProperty(instance, key, { value: revive(value), enumerable: true, configurable: true, writable: true })
+        Object.defineProperty(instance, key, {
+          value: revive(value),
+          enumerable: true,
+          configurable: true,
+          writable: true
+        })
       }
     }
   }

@@ -80,5 +80,30 @@ export const moduleUrl = (module: unknown, what: string): string => {
 /** The name of a definition must be there to be found. */
 export const definitionName = (name: unknown, what: string): string => {
   if (typeof name === "string" && name.length > 0) return name
-  throw new TypeError(`${what}: the name must be a non-empty string, but it is ${JSON.stringify(name) ?? String(name)}.`)
+  throw new TypeError(
+    `${what}: the name must be a non-empty string, but it is ${JSON.stringify(name) ?? String(name)}.`
+  )
+}
+
+/** A `Task` is its definition with the marks of its types. */
+export const taskOf = (task: object): TaskDefinition => {
+  const definition = task as Partial<TaskDefinition>
+  if ((definition.kind === "sync" || definition.kind === "effect") && typeof definition.handler === "function") {
+    return definition as TaskDefinition
+  }
+  throw new TypeError(`This is not a task: ${String(task)}. Make one with Task.make or Task.sync.`)
+}
+
+/** An `Initializer` is its definition and the payload it was applied to. */
+export interface InitializerOrder {
+  readonly definition: InitializerDefinition
+  readonly payload: unknown
+}
+
+export const initializerOf = (initializer: object): InitializerOrder => {
+  const order = initializer as Partial<InitializerOrder>
+  if (order.definition?.kind === "initializer") return order as InitializerOrder
+  throw new TypeError(
+    `This is not an initializer: ${String(initializer)}. Make one with Initializer.make, and apply it to its payload.`
+  )
 }

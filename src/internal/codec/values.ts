@@ -70,7 +70,12 @@ const inspect = (
 ): boolean => {
   if (isPrimitive(value)) return false
   if (typeof value === "function") {
-    throw uncrossable(path, root, `a function${value.name === "" ? "" : ` (${value.name})`}`, "Define it as a Task and send its payload.")
+    throw uncrossable(
+      path,
+      root,
+      `a function${value.name === "" ? "" : ` (${value.name})`}`,
+      "Define it as a Task and send its payload."
+    )
   }
   if (typeof value === "symbol") throw uncrossable(path, root, `a symbol (${String(value)})`, "Send a string.")
   const object = value as object
@@ -90,7 +95,13 @@ const inspect = (
   return inspectObject(object, border, root, path, seen)
 }
 
-const inspectObject = (object: object, border: Border, root: string, path: Array<Segment>, seen: Set<object>): boolean => {
+const inspectObject = (
+  object: object,
+  border: Border,
+  root: string,
+  path: Array<Segment>,
+  seen: Set<object>
+): boolean => {
   if (ArrayBuffer.isView(object)) return inspectBuffer(object.buffer, border, root, path)
   if (types.isAnyArrayBuffer(object)) return inspectBuffer(object, border, root, path)
   if (isError(object)) {
@@ -112,7 +123,9 @@ const inspectObject = (object: object, border: Border, root: string, path: Array
     for (const [key, element] of object) {
       path.push(`<key ${index}>`)
       if (inspect(key, border, root, path, seen)) marked = true
-      path[path.length - 1] = isPrimitive(key) ? `<get(${typeof key === "string" ? JSON.stringify(key) : String(key)})>` : `<entry ${index}>`
+      path[path.length - 1] = isPrimitive(key)
+        ? `<get(${typeof key === "string" ? JSON.stringify(key) : String(key)})>`
+        : `<entry ${index}>`
       if (inspect(element, border, root, path, seen)) marked = true
       path.pop()
       index++
@@ -154,9 +167,19 @@ const inspectObject = (object: object, border: Border, root: string, path: Array
   return marked
 }
 
-const inspectBuffer = (buffer: ArrayBufferLike, border: Border, root: string, path: ReadonlyArray<Segment>): boolean => {
+const inspectBuffer = (
+  buffer: ArrayBufferLike,
+  border: Border,
+  root: string,
+  path: ReadonlyArray<Segment>
+): boolean => {
   if (!border.sharesMemory && types.isSharedArrayBuffer(buffer)) {
-    throw uncrossable(path, root, "backed by a SharedArrayBuffer", "It reaches threads only: use StartMethod.layerThreads, or send a copy.")
+    throw uncrossable(
+      path,
+      root,
+      "backed by a SharedArrayBuffer",
+      "It reaches threads only: use StartMethod.layerThreads, or send a copy."
+    )
   }
   return false
 }
@@ -188,7 +211,10 @@ const rewrite = (value: unknown, done: Map<object, unknown>): unknown => {
     out.error = encodeError(value, (inner) => rewrite(inner, done))
     return out
   }
-  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isDate(value) || types.isRegExp(value) || types.isBoxedPrimitive(value)) {
+  if (
+    ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isDate(value) || types.isRegExp(value) ||
+    types.isBoxedPrimitive(value)
+  ) {
     return value
   }
   if (types.isMap(value)) {
@@ -271,7 +297,9 @@ const reviveInto = (value: unknown, done: Map<object, unknown>): unknown => {
   if (mark in value) return reviveMarked(value as Marked, done)
   done.set(value, value)
   if (Array.isArray(value)) {
-    for (const key of Object.keys(value)) value[key as unknown as number] = reviveInto(value[key as unknown as number], done)
+    for (const key of Object.keys(value)) {
+      value[key as unknown as number] = reviveInto(value[key as unknown as number], done)
+    }
   } else if (types.isMap(value)) {
     const entries = Array.from(value)
     value.clear()
@@ -290,7 +318,9 @@ const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
   if (value[mark] === "object") {
     const object = value.object
     done.set(value, object)
-    for (const key of Object.keys(object)) define(object, key, reviveInto((object as Record<string, unknown>)[key], done))
+    for (const key of Object.keys(object)) {
+      define(object, key, reviveInto((object as Record<string, unknown>)[key], done))
+    }
     return object
   }
   const error = reviveError(value.error)

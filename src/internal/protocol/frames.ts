@@ -44,7 +44,9 @@ interface HostObjectReader {
 /** The default gives Node's Buffers and views into the frame; a copy with the same type is what structured clone gives. */
 class Deserializer extends DefaultDeserializer {
   _readHostObject(): unknown {
-    const view = (DefaultDeserializer.prototype as unknown as HostObjectReader)._readHostObject.call(this) as ArrayBufferView
+    const view = (DefaultDeserializer.prototype as unknown as HostObjectReader)._readHostObject.call(
+      this
+    ) as ArrayBufferView
     const copy = new Uint8Array(view.byteLength)
     copy.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     if (Buffer.isBuffer(view) || view instanceof Uint8Array) return copy

@@ -51,6 +51,7 @@ export type EncodedReason =
     readonly cause?: Crossed
   }
   | { readonly _tag: "NotShareable"; readonly handle: string; readonly message: string }
+  | { readonly _tag: "MessageTooLarge"; readonly size: number; readonly limit: number; readonly message: string }
   | { readonly _tag: "StartFailed"; readonly message: string; readonly cause?: Crossed }
 
 export type EncodedCauseReason =
@@ -69,6 +70,7 @@ export const Kind = {
   Run: 2,
   Cancel: 3,
   Close: 4,
+  Stop: 5,
   Ready: 10,
   BootFailed: 11,
   Started: 12,
@@ -82,6 +84,8 @@ export const Kind = {
 export const flagMarked = 1
 /** The run ends with its first failing item. */
 export const flagFailFast = 2
+/** Every item is announced before it runs, however cheap: its parent measures its time. */
+export const flagAnnounce = 4
 
 export type ToChild =
   | readonly [typeof Kind.Boot, Boot]
@@ -89,15 +93,25 @@ export type ToChild =
   | readonly [typeof Kind.Define, task: number, module: string, name: string]
   | readonly [typeof Kind.Run, run: number, task: number, items: ReadonlyArray<unknown>, flags: number]
   | readonly [typeof Kind.Cancel, run: number]
+  /** Release the initializer, then end with code 0. */
   | readonly [typeof Kind.Close]
+  /** Interrupt what runs, release the initializer, then end as if terminated. */
+  | readonly [typeof Kind.Stop]
 
 export type ToParent =
   | readonly [typeof Kind.Ready, pid: number]
   | readonly [typeof Kind.BootFailed, EncodedReason]
   /** The child is about to run this item of the run. Everything before it has been reported. */
   | readonly [typeof Kind.Started, run: number, index: number]
-  /** Results of consecutive items. */
-  | readonly [typeof Kind.Successes, run: number, first: number, values: ReadonlyArray<unknown>, marked: boolean]
+  /** Results of consecutive items, and how long all of them ran. */
+  | readonly [
+    typeof Kind.Successes,
+    run: number,
+    first: number,
+    values: ReadonlyArray<unknown>,
+    marked: boolean,
+    millis: number
+  ]
   | readonly [typeof Kind.Failure, run: number, index: number, EncodedFailure]
   /** The answer to Cancel: nothing more comes of this run. */
   | readonly [typeof Kind.Cancelled, run: number]

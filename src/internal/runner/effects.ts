@@ -15,6 +15,7 @@ import type { Border } from "../codec/values.ts"
 import type { Boot, Crossed, EncodedCauseReason, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
 import { CurrentProcess } from "../start/identity.ts"
 import { childStartMethod, StartMethod } from "../start/service.ts"
+import type { Launchers } from "../start/service.ts"
 
 export type ItemOutcome =
   | { readonly _tag: "Success"; readonly value: unknown }
@@ -23,6 +24,13 @@ export type ItemOutcome =
 export interface RunningItem {
   /** Interrupts the fiber; `onEnd` comes after its finalizers. */
   readonly interrupt: (onEnd?: () => void) => void
+}
+
+export type { Launchers }
+
+export interface EffectHost {
+  readonly pid: number
+  readonly launchers: () => Promise<Launchers>
 }
 
 export interface EffectRuntime {
@@ -67,27 +75,30 @@ const explain = (defect: unknown): unknown => {
   return defect
 }
 
-export const makeRuntime = (boot: Boot, border: Border, pid: number): EffectRuntime => {
+export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): EffectRuntime => {
   const scope = Scope.makeUnsafe()
-  let context: Context.Context<never> = Context.make(StartMethod, childStartMethod(boot)).pipe(
-    Context.add(CurrentProcess, { identity: boot.identity, parent: boot.parent, pid })
+  let context: Context.Context<never> = Context.make(StartMethod, childStartMethod(boot, border, host.launchers)).pipe(
+    Context.add(CurrentProcess, { identity: boot.identity, parent: boot.parent, pid: host.pid })
   ) as Context.Context<never> // what a task gets is what Process.Provided says
   let valueCodec: ((schema: NonNullable<TaskDefinition["payload"]>) => ValueCodec) | undefined
 
   const codecOf = (schema: TaskDefinition["payload"]): ValueCodec | undefined =>
     schema === undefined || valueCodec === undefined ? undefined : valueCodec(schema)
 
-  const encodeReason = (definition: TaskDefinition, reason: Cause.Reason<unknown>): EncodedCauseReason | EncodedReason => {
+  const encodeReason = (
+    definition: TaskDefinition,
+    reason: Cause.Reason<unknown>
+  ): EncodedCauseReason | EncodedReason => {
     switch (reason._tag) {
       case "Interrupt":
         return ["interrupt", reason.fiberId]
       case "Die":
         return ["die", prepareLossy(explain(reason.defect), border)]
       case "Fail": {
-        const codec = codecOf(definition.error)
+        const encoded = codecOf(definition.error)?.encode(reason.error, []) ?? Exit.succeed(reason.error)
+        if (Exit.isFailure(encoded)) return codecFailed(definition.name, "error", Cause.squash(encoded.cause))
         try {
-          const error = codec === undefined ? reason.error : Exit.getOrThrowUnsafe(codec.encode(reason.error, []))
-          return ["fail", prepare(error, border, "error")]
+          return ["fail", prepare(encoded.value, border, "error")]
         } catch (cause) {
           return codecFailed(definition.name, "error", cause)
         }

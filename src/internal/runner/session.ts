@@ -8,25 +8,29 @@ import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { isUncrossable, prepare, prepareLossy, revive } from "../codec/values.ts"
 import { isFrameTooLarge } from "../protocol/frames.ts"
-import { flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
-import type { EffectRuntime, RunningItem } from "./effects.ts"
+import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 
 export interface SessionHost {
   readonly channel: Channel<ToParent, ToChild>
   readonly pid: number
+  /** How a task's own start method is loaded, when it is first used. */
+  readonly launchers: () => Promise<Launchers>
   /** Ends the child. For a thread or a process this does not return. */
   readonly exit: (code: number) => void
+  /** Ends the child as a termination from outside would. */
+  readonly stop: () => void
+  /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
+  readonly progress: Int32Array
   /** Called when the boot message has been read, before anything of the user runs. */
   readonly onBoot: (boot: Boot) => void
 }
 
 export interface Session {
-  /** Reports what has not been reported: called when the child is about to end. */
-  readonly flush: () => void
+  /** Reports what has not been reported, and what runs: called when the child is about to end. */
+  readonly lastReport: () => void
   readonly notice: (text: string) => void
-  /** Interrupts what runs, releases the initializer, and ends the child with this code. */
-  readonly shutdown: (code: number) => void
 }
 
 interface KnownTask {
@@ -49,6 +53,8 @@ interface Run {
 
 /** Items this cheap are reported together; a dearer one is announced first, so that its parent knows that it runs. */
 const cheapMillis = 0.05
+/** So much work of cheap items may stand unreported. */
+const silentMillis = 0.25
 /** How many items of a task are announced one by one before its cost is believed. */
 const trialItems = 16
 /** How long finalizers may take when the parent is gone. */
@@ -64,13 +70,20 @@ const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: 
   }
   if (isFrameTooLarge(cause)) {
     return {
-      _tag: "CodecFailed",
-      phase,
-      message: `${what}: ${cause.size} bytes are more than the limit of ${cause.limit} bytes for a message.`
+      _tag: "MessageTooLarge",
+      size: cause.size,
+      limit: cause.limit,
+      message:
+        `${what}: ${cause.size} bytes are more than the limit of ${cause.limit} bytes for a message. Send it in parts.`
     }
   }
   const message = cause instanceof Error ? cause.message : String(cause)
-  return { _tag: "CodecFailed", phase, message: `${what}: ${message}`, cause: prepareLossy(cause, { sharesMemory: false }) }
+  return {
+    _tag: "CodecFailed",
+    phase,
+    message: `${what}: ${message}`,
+    cause: prepareLossy(cause, { sharesMemory: false })
+  }
 }
 
 const border = (reason: EncodedReason): EncodedFailure => ({ _tag: "Border", reason })
@@ -145,9 +158,11 @@ export const startSession = (host: SessionHost): Session => {
 
   const postOne = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>, cause: unknown): void => {
     if (message[0] === Kind.Successes) {
-      const [, run, first, values, marked] = message
+      const [, run, first, values, marked, millis] = message
       if (values.length > 1) {
-        values.forEach((value, i) => postSafely([Kind.Successes, run, first + i, [value], marked], moved))
+        values.forEach((value, i) =>
+          postSafely([Kind.Successes, run, first + i, [value], marked, millis / values.length], moved)
+        )
       } else {
         channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", "the result"))]])
       }
@@ -158,7 +173,7 @@ export const startSession = (host: SessionHost): Session => {
     }
   }
 
-  const reportSuccess = (run: Run, value: unknown): void => {
+  const reportSuccess = (run: Run, value: unknown, millis: number): void => {
     let marked = false
     if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
       try {
@@ -171,9 +186,11 @@ export const startSession = (host: SessionHost): Session => {
     }
     const last = outbox[outbox.length - 1]
     if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
-      ;(last[3] as Array<unknown>).push(value)
+      const growing = last as [typeof Kind.Successes, number, number, Array<unknown>, boolean, number] // ours until it is posted
+      growing[3].push(value)
+      growing[5] += millis
     } else {
-      outbox.push([Kind.Successes, run.id, run.index, [value], marked])
+      outbox.push([Kind.Successes, run.id, run.index, [value], marked, millis])
     }
     run.index++
   }
@@ -187,12 +204,17 @@ export const startSession = (host: SessionHost): Session => {
   // ------------------------------------------------------------------ running
 
   /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
-  const announce = (run: Run, now: number): void => {
+  const announce = (run: Run, now: number): boolean => {
     const task = run.task
-    if (task.samples < trialItems || task.mean >= cheapMillis || now - lastFlush >= cheapMillis) {
-      outbox.push([Kind.Started, run.id, run.index])
-      flush()
+    if (
+      task.samples >= trialItems && task.mean < cheapMillis && now - lastFlush < silentMillis &&
+      (run.flags & flagAnnounce) === 0
+    ) {
+      return false
     }
+    outbox.push([Kind.Started, run.id, run.index])
+    flush()
+    return true
   }
 
   const measure = (task: KnownTask, millis: number): void => {
@@ -218,23 +240,26 @@ export const startSession = (host: SessionHost): Session => {
       }
       if (now - stretchBegan > stretchMillis) {
         flush()
-        setImmediate(wait())
+        const resume = wait()
+        // two turns: the first may come before the loop has looked for messages
+        setImmediate(() => setImmediate(resume))
         return
       }
-      announce(run, now)
+      host.progress[0] = run.id
+      if (announce(run, now)) now = performance.now()
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
       if (definition.kind === "sync" && definition.payload === undefined && definition.success === undefined) {
-        runSync(run, definition.handler)
+        now = runSync(run, definition.handler, now)
       } else if (effects === undefined) {
         return loadEffects(run)
-      } else if (!runEffect(run, definition, effects)) {
+      } else if (runEffect(run, definition, effects, now)) {
+        now = performance.now()
+      } else {
         return
       }
-      const before = now
-      now = performance.now()
-      measure(run.task, now - before)
     }
+    host.progress[0] = -1
     flush()
   }
 
@@ -251,30 +276,34 @@ export const startSession = (host: SessionHost): Session => {
   const payloadOf = (run: Run): unknown =>
     (run.flags & flagMarked) === 0 ? run.items[run.index] : revive(run.items[run.index])
 
-  const runSync = (run: Run, handler: (payload: unknown) => unknown): void => {
+  /** Returns the time when it ended. */
+  const runSync = (run: Run, handler: (payload: unknown) => unknown, began: number): number => {
     let value: unknown
     try {
       value = handler(payloadOf(run))
     } catch (cause) {
-      return reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] })
+      reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] })
+      return performance.now()
     }
-    reportSuccess(run, value)
+    const ended = performance.now()
+    measure(run.task, ended - began)
+    reportSuccess(run, value, ended - began)
+    return ended
   }
 
   /** `true` when the item ended at once; else the queue waits for it. */
-  const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime): boolean => {
-    const began = performance.now()
+  const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime, began: number): boolean => {
     let done = false
     let resume: (() => void) | undefined
     const item = runtime.run(definition, payloadOf(run), transfers, (outcome) => {
       done = true
       running = undefined
-      if (outcome._tag === "Success") reportSuccess(run, outcome.value)
+      if (ended) return // the child is ending: `shutdown` waits for this item and reports the rest
+      const millis = performance.now() - began
+      measure(run.task, millis)
+      if (outcome._tag === "Success") reportSuccess(run, outcome.value, millis)
       else reportFailure(run, outcome.failure)
-      if (resume !== undefined) {
-        measure(run.task, performance.now() - began)
-        resume()
-      }
+      resume?.()
     })
     if (done) return true
     running = item
@@ -319,7 +348,7 @@ export const startSession = (host: SessionHost): Session => {
 
   const requireEffects = async (): Promise<EffectRuntime> => {
     const module = await import("./effects.ts")
-    return effects ??= module.makeRuntime(boot!, channel, host.pid)
+    return effects ??= module.makeRuntime(boot!, channel, host)
   }
 
   // ------------------------------------------------------------------ the parent's messages
@@ -357,7 +386,9 @@ export const startSession = (host: SessionHost): Session => {
       case Kind.Cancel:
         return cancel(message[1])
       case Kind.Close:
-        return shutdown(0)
+        return shutdown(() => host.exit(0))
+      case Kind.Stop:
+        return shutdown(host.stop)
     }
   }
 
@@ -371,7 +402,7 @@ export const startSession = (host: SessionHost): Session => {
       outbox.push(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
       flush()
       if (reason === undefined) resume()
-      else shutdown(1)
+      else shutdown(() => host.exit(1))
     })
   }
 
@@ -410,19 +441,21 @@ export const startSession = (host: SessionHost): Session => {
   /** A process ends with its only run: 0 after success, 1 after a failure. */
   const endAfterRun = (): void => {
     flush()
-    shutdown(failed ? 1 : 0)
+    const code = failed ? 1 : 0
+    shutdown(() => host.exit(code))
   }
 
-  const shutdown = (code: number): void => {
+  /** Interrupts what runs, releases the initializer, and then ends the child. */
+  const shutdown = (end: () => void): void => {
     if (ended) return
     ended = true
-    const end = (): void => {
+    const finish = (): void => {
       flush()
-      host.exit(code)
+      end()
     }
     const release = (): void => {
-      if (effects === undefined) end()
-      else effects.close().then(end, end)
+      if (effects === undefined) finish()
+      else effects.close().then(finish, finish)
     }
     if (running === undefined) release()
     else running.interrupt(release)
@@ -430,9 +463,11 @@ export const startSession = (host: SessionHost): Session => {
 
   /** Nobody is left to report to: finalizers have a moment, then the child goes. */
   const orphaned = (): void => {
-    if (ended) return
-    setTimeout(() => host.exit(1), orphanMillis)
-    shutdown(1)
+    const impatient = setTimeout(() => host.exit(1), orphanMillis)
+    shutdown(() => {
+      clearTimeout(impatient)
+      host.exit(1)
+    })
   }
 
   channel.listen((batch) => {
@@ -441,11 +476,16 @@ export const startSession = (host: SessionHost): Session => {
   }, orphaned)
 
   return {
-    flush,
+    lastReport: () => {
+      const run = queue[0]
+      if (run !== undefined && run.index < run.items.length && waiting === 0) {
+        outbox.push([Kind.Started, run.id, run.index])
+      }
+      flush()
+    },
     notice: (text) => {
       outbox.push([Kind.Notice, text])
       flush()
-    },
-    shutdown
+    }
   }
 }

@@ -5,12 +5,8 @@
 import type * as Effect from "effect/Effect"
 import type { ExitStatus, ProcessError } from "../../ProcessError.ts"
 import type { Channel } from "../channel/Channel.ts"
+import type { Border } from "../codec/values.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
-
-/** What a child is to be. */
-export interface Order {
-  readonly boot: Boot
-}
 
 /** Blocks of bytes that a child wrote, where its start method captures them. */
 export interface Captured {
@@ -20,12 +16,23 @@ export interface Captured {
   readonly tail: () => string
 }
 
-/** A child that is up, as its parent sees it. */
-export interface Child {
-  readonly boot: Boot
+/** What a start method makes: a child that may still be on its way up. */
+export interface Body {
   readonly pid: number
   readonly channel: Channel<ToChild, ToParent>
-  /** When it was launched, and how long it took to be ready. */
+  /** Called once, when the child has ended and its last message is delivered. `words` is what the platform says of it. */
+  readonly onEnd: (listener: (status: ExitStatus, words: string) => void) => void
+  /** Asks which run the child is in, also while its event loop does not turn. It may never answer. */
+  readonly running: (answer: (run: number | undefined) => void) => void
+  /** Returns when the signal is sent. Nothing where it has ended. */
+  readonly kill: (signal: "SIGTERM" | "SIGKILL") => void
+  readonly stdout: Captured | undefined
+  readonly stderr: Captured | undefined
+}
+
+/** A child that is up, as its parent sees it. */
+export interface Child extends Pick<Body, "pid" | "channel" | "running" | "kill" | "stdout" | "stderr"> {
+  readonly boot: Boot
   readonly startUpMillis: number
   /** Set from its end on. */
   readonly status: () => ExitStatus | undefined
@@ -35,16 +42,14 @@ export interface Child {
   readonly lastWords: () => string
   /** Receives the messages; those that came before are given first. */
   readonly onMessages: (listener: (batch: ReadonlyArray<ToParent>) => void) => void
-  /** Returns when the signal is sent. Nothing where it has ended. */
-  readonly kill: (signal: "SIGTERM" | "SIGKILL") => void
-  readonly stdout: Captured | undefined
-  readonly stderr: Captured | undefined
 }
 
 export interface Launcher {
   readonly name: Boot["identity"]["startMethod"]
   /** Completes when the child is ready, its initializer built. On failure and on interruption no child is left. */
-  readonly launch: (order: Order) => Effect.Effect<Child, ProcessError>
-  /** What a child's own start method is made with. */
+  readonly launch: (boot: Boot) => Effect.Effect<Child, ProcessError>
+  /** What may cross to its children. */
+  readonly border: Border
+  /** What a child's own start method is made with: plain data. */
   readonly options: unknown
 }

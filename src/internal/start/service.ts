@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Boot } from "../protocol/messages.ts"
+import type { Border } from "../codec/values.ts"
 import type { Launcher } from "./Launcher.ts"
 
 /**
@@ -46,15 +47,24 @@ export const launcherOf = (service: StartMethod["Service"]): Launcher => {
   )
 }
 
+export interface Launchers {
+  readonly launcherFor: (name: Name, options: unknown) => Launcher
+}
+
 /** The start method of a child's tasks: the one it was started with, loaded when it is first used. */
-export const childStartMethod = (boot: Boot): StartMethod["Service"] => {
+export const childStartMethod = (
+  boot: Boot,
+  border: Border,
+  launchers: () => Promise<Launchers>
+): StartMethod["Service"] => {
   const { startMethod } = boot.identity
   return makeService({
     name: startMethod,
+    border: { sharesMemory: border.sharesMemory },
     options: boot.startOptions,
     launch: (order) =>
       Effect.flatMap(
-        Effect.promise(() => import("./launchers.ts")),
+        Effect.promise(launchers),
         ({ launcherFor }) => launcherFor(startMethod, boot.startOptions).launch(order)
       )
   })

@@ -1,0 +1,115 @@
+/** The workloads for a pool that answers with promises: the same code for every such rival. */
+import { setTimeout } from "node:timers/promises"
+import type { ApplyOrder, MapOrder, Order, SkewOrder } from "../orders.ts"
+import { check, order, report } from "./order.ts"
+
+export type FunctionName = "square" | "squareAll" | "squareTyped" | "burn" | "whoami"
+
+export interface Rival {
+  /** Calls the function that this pool was opened for. What is in `transfer` may be moved instead of copied. */
+  readonly run: (payload: unknown, transfer?: ReadonlyArray<ArrayBuffer>) => PromiseLike<unknown>
+  readonly close: () => PromiseLike<unknown>
+}
+
+const functionOf = (order: Order): FunctionName => {
+  switch (order.work) {
+    case "apply":
+      return "square"
+    case "map":
+      return order.variant === "typed" ? "squareTyped" : "squareAll"
+    case "skew":
+      return "burn"
+    case "start":
+      return "whoami"
+  }
+}
+
+const apply = async (rival: Rival, { inFlight, tasks, warmUp }: ApplyOrder): Promise<number> => {
+  const calls = async (count: number, onResult: (x: number, result: unknown) => void): Promise<void> => {
+    let next = 0
+    const lane = async (): Promise<void> => {
+      while (next < count) {
+        const x = next++
+        onResult(x, await rival.run(x))
+      }
+    }
+    await Promise.all(Array.from({ length: inFlight }, lane))
+  }
+  await calls(warmUp, (x, result) => check("square", result, x * x))
+  const begin = performance.now()
+  await calls(tasks, () => {})
+  return performance.now() - begin
+}
+
+const mapArrays = async (rival: Rival, items: ReadonlyArray<number>, chunk: number): Promise<ArrayLike<number>> => {
+  const chunks: Array<PromiseLike<unknown>> = []
+  for (let at = 0; at < items.length; at += chunk) chunks.push(rival.run(items.slice(at, at + chunk)))
+  const results: Array<number> = []
+  for (const part of await Promise.all(chunks) as ReadonlyArray<ReadonlyArray<number>>) {
+    for (const value of part) results.push(value)
+  }
+  return results
+}
+
+const mapTyped = async (rival: Rival, items: Float64Array<ArrayBuffer>, chunk: number): Promise<ArrayLike<number>> => {
+  const results = new Float64Array(items.length)
+  const chunks: Array<PromiseLike<void>> = []
+  for (let at = 0; at < items.length; at += chunk) {
+    const part = items.slice(at, at + chunk)
+    chunks.push(rival.run(part, [part.buffer]).then((squares) => results.set(squares as Float64Array, at)))
+  }
+  await Promise.all(chunks)
+  return results
+}
+
+const map = async (rival: Rival, { chunk, items: count, variant }: MapOrder): Promise<number> => {
+  const items = Array.from({ length: count }, (_, index) => index)
+  const typed = Float64Array.from(items)
+  const once = () => variant === "typed" ? mapTyped(rival, typed, chunk) : mapArrays(rival, items, chunk)
+  await once()
+  const begin = performance.now()
+  const results = await once()
+  const ms = performance.now() - begin
+  check("the length", results.length, count)
+  check("the last square", results[count - 1], (count - 1) ** 2)
+  return ms
+}
+
+const skew = async (rival: Rival, { costs }: SkewOrder): Promise<number> => {
+  const once = () => Promise.all(costs.map((units) => rival.run(units)))
+  await once()
+  const begin = performance.now()
+  await once()
+  return performance.now() - begin
+}
+
+const untilAllAnswered = async (rival: Rival, workers: number): Promise<void> => {
+  const seen = new Set<unknown>()
+  const ask = () => rival.run(undefined)
+  while (true) {
+    for (const who of await Promise.all(Array.from({ length: workers }, ask))) seen.add(who)
+    if (seen.size >= workers) return
+    // asking without a pause would take the core from the worker that still starts
+    await setTimeout(1)
+  }
+}
+
+export const drive = async (open: (name: FunctionName, order: Order) => Rival): Promise<void> => {
+  const begin = performance.now()
+  const rival = open(functionOf(order), order)
+  switch (order.work) {
+    case "apply":
+      report(await apply(rival, order))
+      break
+    case "map":
+      report(await map(rival, order))
+      break
+    case "skew":
+      report(await skew(rival, order))
+      break
+    case "start":
+      await untilAllAnswered(rival, order.processes)
+      report(performance.now() - begin)
+  }
+  await rival.close()
+}

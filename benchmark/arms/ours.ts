@@ -1,0 +1,86 @@
+import { Effect } from "effect"
+import type { Task } from "../../src/Task.ts"
+import type { ApplyOrder, MapOrder, SkewOrder, StartOrder } from "../orders.ts"
+import { load } from "../ours.ts"
+import { check, order, report } from "./order.ts"
+
+const { Pool, StartMethod } = await load()
+
+const layer = order.method === "threads" ? StartMethod.layerThreads : StartMethod.layerSpawn
+
+/** The effect's duration in milliseconds, and its value. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [ms: number, value: A], E, R> =>
+  Effect.suspend(() => {
+    const begin = performance.now()
+    return Effect.map(effect, (value) => [performance.now() - begin, value] as const)
+  })
+
+const numbers = (length: number): Array<number> => Array.from({ length }, (_, index) => index)
+
+const apply = Effect.fnUntraced(function*({ inFlight, processes, tasks, warmUp }: ApplyOrder) {
+  const { square } = yield* Effect.promise(() => import("../tasks/ours.ts"))
+  const pool = yield* Pool.make({ processes })
+  yield* Effect.forEach(
+    numbers(warmUp),
+    (x) => Effect.map(Pool.apply(pool, square, x), (result) => check("square", result, x * x)),
+    { concurrency: inFlight, discard: true }
+  )
+  const items = numbers(tasks)
+  const [ms] = yield* timed(
+    Effect.forEach(items, (x) => Pool.apply(pool, square, x), { concurrency: inFlight, discard: true })
+  )
+  report(ms)
+})
+
+const map = Effect.fnUntraced(function*({ items: count, processes, variant }: MapOrder) {
+  const { square } = yield* Effect.promise(() => import("../tasks/ours.ts"))
+  const pool = yield* Pool.make({ processes })
+  const items = variant === "typed" ? Float64Array.from(numbers(count)) : numbers(count)
+  yield* Pool.map(pool, square, items)
+  const [ms, results] = yield* timed(Pool.map(pool, square, items))
+  check("the length", results.length, count)
+  check("the last square", results[count - 1], (count - 1) ** 2)
+  report(ms)
+})
+
+const skew = Effect.fnUntraced(function*({ costs, processes, variant }: SkewOrder) {
+  const { burn } = yield* Effect.promise(() => import("../tasks/ours.ts"))
+  const pool = yield* Pool.make({ processes })
+  const once = variant === "apply"
+    ? Effect.forEach(costs, (units) => Pool.apply(pool, burn, units), { concurrency: "unbounded" })
+    : Pool.map(pool, burn, costs)
+  yield* once
+  const [ms, results] = yield* timed(once)
+  check("the length", results.length, costs.length)
+  report(ms)
+})
+
+const start = Effect.fnUntraced(function*({ processes }: StartOrder) {
+  const module = new URL("../tasks/start/ours.mjs", import.meta.url).href
+  const { whoami }: { readonly whoami: Task<void, string> } = yield* Effect.promise(() => import(module))
+  const first = Effect.gen(function*() {
+    const pool = yield* Pool.make({ processes })
+    return yield* Pool.broadcast(pool, whoami)
+  })
+  // the layer too is built within the time
+  yield* Effect.scoped(Effect.gen(function*() {
+    const [ms, answers] = yield* timed(Effect.provide(first, layer))
+    check("the number of workers", new Set(answers).size, processes)
+    report(ms)
+  }))
+})
+
+const program = Effect.suspend(() => {
+  switch (order.work) {
+    case "apply":
+      return apply(order)
+    case "map":
+      return map(order)
+    case "skew":
+      return skew(order)
+    case "start":
+      return start(order)
+  }
+})
+
+await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(layer)))

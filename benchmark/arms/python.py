@@ -1,0 +1,78 @@
+"""Python's own multiprocessing, with the orders and the clock of the other arms."""
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+
+
+def square(x):
+    return x * x
+
+
+def whoami(_):
+    return os.getpid()
+
+
+def millis(begin):
+    return (time.perf_counter() - begin) * 1000
+
+
+def report(ms):
+    print(json.dumps({"ms": ms}), flush=True)
+
+
+def apply_async(pool, count, in_flight):
+    """`in_flight` calls at any time: the result thread lets the next one in."""
+    slots = threading.Semaphore(in_flight)
+    done = lambda _: slots.release()
+    for x in range(count):
+        slots.acquire()
+        pool.apply_async(square, (x,), callback=done, error_callback=done)
+    for _ in range(in_flight):
+        slots.acquire()
+
+
+def imap_unordered(pool, count, _):
+    for _ in pool.imap_unordered(square, range(count)):
+        pass
+
+
+def apply(order):
+    run = imap_unordered if order.get("variant") == "imap_unordered" else apply_async
+    with multiprocessing.get_context("fork").Pool(order["processes"]) as pool:
+        run(pool, order["warmUp"], order["inFlight"])
+        begin = time.perf_counter()
+        run(pool, order["tasks"], order["inFlight"])
+        report(millis(begin))
+
+
+def map_(order):
+    items = list(range(order["items"]))
+    with multiprocessing.get_context("fork").Pool(order["processes"]) as pool:
+        pool.map(square, items)
+        begin = time.perf_counter()
+        results = pool.map(square, items)
+        ms = millis(begin)
+        assert results[-1] == (order["items"] - 1) ** 2
+        report(ms)
+
+
+def start(order):
+    workers = order["processes"]
+    begin = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        seen = set()
+        while True:
+            seen.update(pool.map(whoami, range(workers), chunksize=1))
+            if len(seen) >= workers:
+                break
+            time.sleep(0.001)
+        report(millis(begin))
+
+
+if __name__ == "__main__":
+    order = json.loads(sys.argv[1])
+    {"apply": apply, "map": map_, "start": start}[order["work"]](order)

@@ -1,0 +1,26 @@
+/** The work itself, without any library: every contender's task module calls these. */
+
+export const square = (x: number): number => x * x
+
+export const squareAll = (items: ReadonlyArray<number>): Array<number> => items.map(square)
+
+export const squareTyped = (items: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => items.map(square)
+
+/**
+ * Arithmetic that no compiler folds away, because its value is the result. It stays within 32-bit integers and is made
+ * of short calls, so that it costs the same in every contender, whatever its compiler saw before.
+ */
+const unit = (seed: number): number => {
+  let state = seed
+  for (let step = 0; step < 1_000; step++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+    state ^= state >>> 13
+  }
+  return state
+}
+
+export const burn = (units: number): number => {
+  let state = units | 0
+  for (let call = units * 450; call > 0; call--) state = unit(state)
+  return state
+}

@@ -1,0 +1,6 @@
+import { Task } from "../ours.ts"
+import * as functions from "./functions.ts"
+
+export const square = Task.sync("square", { module: import.meta.url, handler: functions.square })
+
+export const burn = Task.sync("burn", { module: import.meta.url, handler: functions.burn })

@@ -1,0 +1,7 @@
+import { ClusterWorker } from "poolifier"
+import { burn, square } from "./functions.ts"
+
+export default new ClusterWorker<number, number>({
+  square: (x) => square(x ?? 0),
+  burn: (units) => burn(units ?? 0)
+})

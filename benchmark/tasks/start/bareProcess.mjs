@@ -1,0 +1,3 @@
+import { whoami } from "./whoami.mjs"
+
+process.on("message", () => process.send(whoami()))

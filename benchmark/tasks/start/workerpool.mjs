@@ -1,0 +1,4 @@
+import workerpool from "workerpool"
+import { whoami } from "./whoami.mjs"
+
+workerpool.worker({ whoami })

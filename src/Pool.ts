@@ -1,0 +1,634 @@
+/**
+ * A pool of workers that run tasks: `apply` one, `map` a collection, `imap` a stream.
+ *
+ * **The laws**
+ *
+ * - Every call ends: with a value, the task's typed error, a `ProcessError`, or interruption.
+ * - A worker that dies fails the item it was running, with `WorkerExited`, and nothing else; a new one takes its place.
+ * - Interrupting a call interrupts the task's fiber in the worker. A worker that does not answer within `gracePeriod` is
+ *   killed and replaced.
+ * - The pool ends with its scope: drained on success, ended at once on failure or interruption.
+ *
+ * **What is copied**
+ *
+ * Payloads and results are copied. Under `StartMethod.layerThreads`, buffers that a `Transferable` schema marks are moved
+ * instead.
+ *
+ * | to run | use |
+ * |---|---|
+ * | one task, and wait | {@link apply} |
+ * | one task, and go on | {@link applyAsync} |
+ * | a collection that fits into memory | {@link map} |
+ * | a long or endless source, in order | {@link imap} |
+ * | the same, as results come | {@link imapUnordered} |
+ * | the same, and failures are results | {@link imapExit} |
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { pipeArguments } from "effect/Pipeable"
+import type { Pipeable } from "effect/Pipeable"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Initializer } from "./Initializer.ts"
+import { encodePayload, tryEncode } from "./internal/codec/payload.ts"
+import { initializerOf, taskOf } from "./internal/codec/registry.ts"
+import { notShareable } from "./internal/codec/values.ts"
+import { applyOne, mapAll } from "./internal/pool/calls.ts"
+import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./internal/pool/engine.ts"
+import type { Engine } from "./internal/pool/engine.ts"
+import { streamAll } from "./internal/pool/stream.ts"
+import type { StreamMode } from "./internal/pool/stream.ts"
+import { availableProcesses } from "./internal/start/entry.ts"
+import { waitAtClose } from "./internal/start/handle.ts"
+import { launcherOf, StartMethod } from "./internal/start/service.ts"
+import { creator } from "./internal/start/tree.ts"
+import type { Provided } from "./Process.ts"
+import type { ProcessError } from "./ProcessError.ts"
+import type { Task } from "./Task.ts"
+
+const TypeId = "~effect-multiprocessing/Pool" as const
+const internals = Symbol.for("effect-multiprocessing/Pool/internals")
+
+/**
+ * A pool whose initializer provides the services `R` to its tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pool<in R = never> extends Pipeable {
+  readonly name: string
+  /** How many workers it keeps. */
+  readonly processes: number
+  readonly [TypeId]: (_: R) => void
+}
+
+interface Internals {
+  readonly engine: Engine
+  /** The fibers of `applyAsync`. */
+  readonly scope: Scope.Closeable
+}
+
+const internalsOf = (pool: Pool<never>): Internals =>
+  (pool as unknown as { readonly [internals]: Internals })[internals]
+
+/**
+ * Is this value a {@link Pool}?
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPool = (u: unknown): u is Pool<never> => typeof u === "object" && u !== null && TypeId in u
+
+/**
+ * The ambient pool, for programs that need one: provided by {@link layer}.
+ *
+ * **Example** (One pool for the whole program)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Pool, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   return yield* Pool.map(pool, square, [1, 2, 3])
+ * }).pipe(Effect.provide(Pool.layer({ processes: 2 }).pipe(Layer.provide(StartMethod.layerThreads))))
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Pool: Context.Service<Pool<never>, Pool<never>> = Context.Service<Pool<never>, Pool<never>>(
+  "effect-multiprocessing/Pool"
+)
+
+/**
+ * Options of {@link make}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<R> {
+  /** For people and logs; its workers are called `NAME-worker-1` and so on. Default `Pool`. */
+  readonly name?: string | undefined
+  /** How many workers; default `os.availableParallelism()`. */
+  readonly processes?: number | undefined
+  /** What every worker builds before its first task. */
+  readonly initializer?: Initializer<R> | undefined
+  /** How many workers may die within what time before the pool gives up; default 5 per worker in 10 seconds. */
+  readonly restartIntensity?: { readonly max: number; readonly within: Duration.Input } | undefined
+  /** Between the request to interrupt and the kill of a worker that does not answer; default 1 second. */
+  readonly gracePeriod?: Duration.Input | undefined
+}
+
+/**
+ * Options of the calls that take many items.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MapOptions {
+  /** Items per message. Default "auto": measured, so that a message is about two milliseconds of work. */
+  readonly chunkSize?: number | "auto" | undefined
+  /** Results that may wait for the consumer before no more work is handed out; default two chunks a worker. */
+  readonly buffer?: number | undefined
+  /** How long one item may run, from its start: `TimedOut`. `Effect.timeout` around the call bounds all of it. */
+  readonly timeout?: Duration.Input | undefined
+  /** How often an item whose worker died is tried again; default 0: it fails. */
+  readonly retryOnCrash?: number | undefined
+}
+
+/**
+ * Options of the calls that take one item.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ApplyOptions = Pick<MapOptions, "timeout" | "retryOnCrash">
+
+// ---------------------------------------------------------------------------------------------------- make
+
+const whole = (what: string, value: number, least: number): number => {
+  if (Number.isInteger(value) && value >= least) return value
+  throw new RangeError(`${what} must be a whole number of at least ${least}, but it is ${value}.`)
+}
+
+const restartsPerWorker = 5
+const defaultRestartMillis = 10_000
+const defaultGraceMillis = 1000
+
+const millisOr = (input: Duration.Input | undefined, otherwise: number): number =>
+  input === undefined ? otherwise : Duration.toMillis(input)
+
+const acquire = Effect.fnUntraced(function*(options: Options<never>) {
+  const launcher = launcherOf(yield* StartMethod)
+  const me = yield* creator("Pool.make", launcher.name)
+  const processes = options.processes === undefined
+    ? availableProcesses()
+    : whole("Pool.make: processes", options.processes, 1)
+  const maxRestarts = options.restartIntensity === undefined
+    ? restartsPerWorker * processes
+    : whole("Pool.make: restartIntensity.max", options.restartIntensity.max, 0)
+  const order = options.initializer === undefined ? undefined : initializerOf(options.initializer)
+  const initializer = order === undefined ? undefined : {
+    ...order,
+    encoded: yield* tryEncode(() => encodePayload(order.definition, order.payload, launcher.border, []))
+  }
+  const engine = makeEngine({
+    name: options.name ?? "Pool",
+    processes,
+    maxRestarts,
+    restartMillis: millisOr(options.restartIntensity?.within, defaultRestartMillis),
+    graceMillis: millisOr(options.gracePeriod, defaultGraceMillis),
+    launcher,
+    creator: me,
+    initializer,
+    context: Context.omit(StartMethod)(yield* Effect.context<never>()) as Context.Context<never>
+  })
+  yield* awaitStart(engine)
+  return makePool(engine, { engine, scope: Scope.makeUnsafe() })
+})
+
+/** All workers up, or the first that did not come up; then none is left. */
+const awaitStart = (engine: Engine): Effect.Effect<void, ProcessError> =>
+  Effect.callback<void, ProcessError>((resume) => {
+    let up = 0
+    engine.onStart = (error) => {
+      if (error === undefined && ++up < engine.options.processes) return
+      engine.onStart = undefined
+      resume(error === undefined ? Effect.void : Effect.andThen(endNow(engine), Effect.fail(error)))
+    }
+    startEngine(engine)
+    return Effect.suspend(() => {
+      engine.onStart = undefined
+      return endNow(engine)
+    })
+  })
+
+const endNow = (engine: Engine): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    engine.closed ??= closedError(engine, "was terminated")
+    dispatch(engine, { _tag: "TerminateRequested" })
+    return awaitEnd(engine)
+  })
+
+const refusal = { handle: "Pool", advice: "Make a pool in the task itself: pools can be nested." }
+
+const makePool = (engine: Engine, own: Internals): Pool<never> => {
+  const pool = {
+    [TypeId]: () => {},
+    [internals]: own,
+    [notShareable]: refusal,
+    name: engine.options.name,
+    processes: engine.options.processes,
+    pipe() {
+      return pipeArguments(this, arguments)
+    }
+  }
+  return pool
+}
+
+const closeFibers = (pool: Pool<never>): Effect.Effect<void> =>
+  Effect.suspend(() => Scope.close(internalsOf(pool).scope, Exit.void))
+
+const drain = (pool: Pool<never>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { engine } = internalsOf(pool)
+    engine.closed ??= closedError(engine, "is closed")
+    dispatch(engine, { _tag: "CloseRequested" })
+    return awaitEnd(engine)
+  })
+
+/** As `endNow`, but the workers are asked first, so that finalizers run. */
+const endGently = (pool: Pool<never>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { engine } = internalsOf(pool)
+    engine.gentle = true
+    return endNow(engine)
+  })
+
+const release = (pool: Pool<never>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    Exit.isSuccess(exit)
+      ? waitAtClose(
+        drain(pool),
+        `The scope of ${pool.name} is closing and waits for the work that it has taken. To drop that, use Pool.terminate.`,
+        () => endGently(pool)
+      )
+      : endGently(pool)
+  ).pipe(Effect.andThen(closeFibers(pool)))
+
+/**
+ * Makes a pool: its workers start side by side, and it completes when all of them are ready.
+ *
+ * **Details**
+ *
+ * - Released with its scope: drained on success, ended on failure or interruption.
+ * - An initializer that fails makes it fail with `StartFailed`, whose cause is the initializer's.
+ * - Workers that die are replaced, until more die than `restartIntensity` allows: then the pool closes itself, and its
+ *   calls fail with `RestartLimitExceeded`.
+ * - A task that needs a service is accepted only by a pool whose initializer provides it.
+ *
+ * **Gotchas**
+ *
+ * - `processes` below 1 or fractional is a `RangeError` defect.
+ * - A pool belongs to the process that made it and cannot be sent; a task may make a pool of its own.
+ *
+ * **Example** (A pool of two processes)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Console.log(yield* Pool.map(pool, square, [1, 2, 3]))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: {
+  (
+    options?: Omit<Options<never>, "initializer">
+  ): Effect.Effect<Pool, ProcessError, StartMethod | Scope.Scope>
+  <R>(
+    options: Options<R> & { readonly initializer: Initializer<R> }
+  ): Effect.Effect<Pool<R>, ProcessError, StartMethod | Scope.Scope>
+} = <R>(options?: Options<R>): Effect.Effect<Pool<R>, ProcessError, StartMethod | Scope.Scope> =>
+  Effect.acquireRelease(Effect.suspend(() => acquire(options ?? {})), release, {
+    interruptible: true
+  }) as Effect.Effect<Pool<R>, ProcessError, StartMethod | Scope.Scope> // its initializer provides R
+
+/**
+ * {@link Pool} as a layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options<never>): Layer.Layer<Pool<never>, ProcessError, StartMethod> =>
+  Layer.effect(Pool, make(options))
+
+// ---------------------------------------------------------------------------------------------------- calls
+
+const itemOptions = (what: string, options: ApplyOptions | undefined) => ({
+  retries: options?.retryOnCrash === undefined ? 0 : whole(`${what}: retryOnCrash`, options.retryOnCrash, 0),
+  timeoutMillis: options?.timeout === undefined ? undefined : Duration.toMillis(options.timeout)
+})
+
+const chunkSizeOf = (what: string, { chunkSize }: MapOptions): number | "auto" =>
+  chunkSize === undefined || chunkSize === "auto" ? "auto" : whole(`${what}: chunkSize`, chunkSize, 1)
+
+/**
+ * Runs one task and waits for its result.
+ *
+ * **Details**
+ *
+ * - The task's own failure is the failure of this effect; `ProcessError` is what went wrong at the border.
+ * - `timeout` counts from the start of the run; `Effect.timeout` around it counts the time in the queue too. Both free the
+ *   worker.
+ *
+ * **Example** (With a limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Pool, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const nine = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   return yield* Pool.apply(pool, square, 3, { timeout: "1 second" })
+ * })
+ * ```
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const apply: {
+  <R, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<void, A, E, R1>,
+    payload?: void,
+    options?: ApplyOptions
+  ): Effect.Effect<A, E | ProcessError>
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    payload: NoInfer<P>,
+    options?: ApplyOptions
+  ): Effect.Effect<A, E | ProcessError>
+} = <R, P, A, E, R1 extends R | Provided>(
+  pool: Pool<R>,
+  task: Task<P, A, E, R1>,
+  payload?: P,
+  options?: ApplyOptions
+): Effect.Effect<A, E | ProcessError> =>
+  Effect.suspend(() =>
+    applyOne(internalsOf(pool).engine, taskOf(task), payload, itemOptions("Pool.apply", options))
+  ) as Effect.Effect<A, E | ProcessError> // decoded by the task's schemas
+
+/**
+ * Hands one task to the pool and returns at once: Python's `apply_async`. The fiber is its `AsyncResult`: `Fiber.join`,
+ * `Effect.timeout` and `Effect.tap` are its `get`, `timeout` and callback.
+ *
+ * **Details**
+ *
+ * The fiber belongs to the pool: closing the pool waits for it, terminating fails it with `Closed`.
+ *
+ * **Example** (Two results, later)
+ *
+ * ```ts
+ * import { Effect, Fiber } from "effect"
+ * import { Pool, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const sum = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   const three = yield* Pool.applyAsync(pool, square, 3)
+ *   const four = yield* Pool.applyAsync(pool, square, 4)
+ *   return (yield* Fiber.join(three)) + (yield* Fiber.join(four))
+ * })
+ * ```
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const applyAsync: {
+  <R, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<void, A, E, R1>,
+    payload?: void,
+    options?: ApplyOptions
+  ): Effect.Effect<Fiber.Fiber<A, E | ProcessError>>
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    payload: NoInfer<P>,
+    options?: ApplyOptions
+  ): Effect.Effect<Fiber.Fiber<A, E | ProcessError>>
+} = <R, P, A, E, R1 extends R | Provided>(
+  pool: Pool<R>,
+  task: Task<P, A, E, R1>,
+  payload?: P,
+  options?: ApplyOptions
+): Effect.Effect<Fiber.Fiber<A, E | ProcessError>> =>
+  Effect.suspend(() => {
+    const { engine, scope } = internalsOf(pool)
+    const call = applyOne(engine, taskOf(task), payload, itemOptions("Pool.applyAsync", options))
+    return Effect.forkIn(call, scope, { startImmediately: true })
+  }) as Effect.Effect<Fiber.Fiber<A, E | ProcessError>> // decoded by the task's schemas
+
+const streamOf = (
+  what: string,
+  mode: StreamMode,
+  pool: Pool<never>,
+  task: object,
+  items: Iterable<unknown> | Stream.Stream<unknown, unknown, unknown>,
+  options: MapOptions = {}
+): Stream.Stream<unknown, unknown, unknown> =>
+  Stream.suspend(() =>
+    streamAll(
+      internalsOf(pool).engine,
+      taskOf(task),
+      items,
+      {
+        ...itemOptions(what, options),
+        chunkSize: chunkSizeOf(what, options),
+        window: options.buffer === undefined ? "auto" : whole(`${what}: buffer`, options.buffer, 1)
+      },
+      mode
+    )
+  )
+
+/**
+ * Runs a task for each item of a collection or a stream; the results are in the order of the items.
+ *
+ * **Details**
+ *
+ * - It fails with the first failure, and interrupts the items that run; {@link imapExit} goes on.
+ * - Items travel in chunks whose size follows the measured time of an item, unless `chunkSize` is a number.
+ * - An empty collection gives an empty array without a message.
+ *
+ * **Gotchas**
+ *
+ * All items and all results are in memory at once; for more use {@link imap}.
+ *
+ * **Example** (Squares)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Pool, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const squares = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   return yield* Pool.map(pool, square, [1, 2, 3])
+ * })
+ * ```
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const map = <R, P, A, E, R1 extends R | Provided, E0 = never, R0 = never>(
+  pool: Pool<R>,
+  task: Task<P, A, E, R1>,
+  items: Iterable<NoInfer<P>> | Stream.Stream<NoInfer<P>, E0, R0>,
+  options?: MapOptions
+): Effect.Effect<Array<A>, E | E0 | ProcessError, R0> =>
+  Effect.suspend((): Effect.Effect<Array<unknown>, unknown, unknown> =>
+    Stream.isStream(items)
+      ? Stream.runCollect(
+        streamOf("Pool.map", { ordered: true, failFast: true, exits: false }, pool, task, items, options)
+      )
+      : mapAll(internalsOf(pool).engine, taskOf(task), items, {
+        ...itemOptions("Pool.map", options),
+        chunkSize: chunkSizeOf("Pool.map", options ?? {})
+      })
+  ) as Effect.Effect<Array<A>, E | E0 | ProcessError, R0> // decoded by the task's schemas
+
+type Items = Iterable<unknown> | Stream.Stream<unknown, unknown, unknown>
+
+const isItems = (u: unknown): u is Items =>
+  Stream.isStream(u) || typeof u === "string" || (typeof u === "object" && u !== null && Symbol.iterator in u)
+
+/** Both forms of a stream call: with the items at once, and with the items to come. */
+const streamCall = (what: string, mode: StreamMode) =>
+(
+  pool: Pool<never>,
+  task: object,
+  itemsOrOptions?: Items | MapOptions,
+  options?: MapOptions
+): any => // the public type says which form gives what
+  isItems(itemsOrOptions)
+    ? streamOf(what, mode, pool, task, itemsOrOptions, options)
+    : (items: Items) => streamOf(what, mode, pool, task, items, itemsOrOptions)
+
+/**
+ * Runs a task for each item of a stream or a collection, lazily on both sides; the results are in the order of the items.
+ *
+ * **Details**
+ *
+ * - Items are pulled only as results are consumed; a bounded number is in flight. A source without end is fine.
+ * - A failure of an item, or of the source, comes after the results of the items before it.
+ * - When the consumer stops, what runs is interrupted and the source is closed; the pool goes on.
+ *
+ * **Example** (In a pipeline)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Pool, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const firstTen = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   return yield* Stream.range(1, 1_000_000).pipe(Pool.imap(pool, square), Stream.take(10), Stream.runCollect)
+ * })
+ * ```
+ *
+ * @see {@link imapUnordered} for results as they come
+ * @category calls
+ * @since 0.1.0
+ */
+export const imap: {
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    options?: MapOptions
+  ): <E0 = never, R0 = never>(
+    items: Iterable<P> | Stream.Stream<P, E0, R0>
+  ) => Stream.Stream<A, E | E0 | ProcessError, R0>
+  <R, P, A, E, R1 extends R | Provided, E0 = never, R0 = never>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    items: Iterable<NoInfer<P>> | Stream.Stream<NoInfer<P>, E0, R0>,
+    options?: MapOptions
+  ): Stream.Stream<A, E | E0 | ProcessError, R0>
+} = streamCall("Pool.imap", { ordered: true, failFast: false, exits: false })
+
+/**
+ * As {@link imap}, but the results come as they are ready.
+ *
+ * **Details**
+ *
+ * The failure of an item ends the stream as soon as it is known.
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const imapUnordered: {
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    options?: MapOptions
+  ): <E0 = never, R0 = never>(
+    items: Iterable<P> | Stream.Stream<P, E0, R0>
+  ) => Stream.Stream<A, E | E0 | ProcessError, R0>
+  <R, P, A, E, R1 extends R | Provided, E0 = never, R0 = never>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    items: Iterable<NoInfer<P>> | Stream.Stream<NoInfer<P>, E0, R0>,
+    options?: MapOptions
+  ): Stream.Stream<A, E | E0 | ProcessError, R0>
+} = streamCall("Pool.imapUnordered", { ordered: false, failFast: false, exits: false })
+
+/**
+ * As {@link imap}, but every item's outcome is an element: a failure does not end the stream.
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const imapExit: {
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    options?: MapOptions
+  ): <E0 = never, R0 = never>(
+    items: Iterable<P> | Stream.Stream<P, E0, R0>
+  ) => Stream.Stream<Exit.Exit<A, E | ProcessError>, E0, R0>
+  <R, P, A, E, R1 extends R | Provided, E0 = never, R0 = never>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    items: Iterable<NoInfer<P>> | Stream.Stream<NoInfer<P>, E0, R0>,
+    options?: MapOptions
+  ): Stream.Stream<Exit.Exit<A, E | ProcessError>, E0, R0>
+} = streamCall("Pool.imapExit", { ordered: true, failFast: false, exits: true })
+
+// ---------------------------------------------------------------------------------------------------- ending
+
+/**
+ * No new work; completes when the work that was taken is done and the workers are gone: Python's `close` and `join`. The
+ * scope does the same when it closes with success.
+ *
+ * @category ending
+ * @since 0.1.0
+ */
+export const close = <R>(pool: Pool<R>): Effect.Effect<void> => Effect.andThen(drain(pool), closeFibers(pool))
+
+/**
+ * Ends the workers now; what was pending fails with `Closed`: Python's `terminate`, without its hanging results.
+ *
+ * **Gotchas**
+ *
+ * The workers are killed: nothing in them is finalized. When a scope closes with a failure they are asked first.
+ *
+ * @category ending
+ * @since 0.1.0
+ */
+export const terminate = <R>(pool: Pool<R>): Effect.Effect<void> =>
+  Effect.andThen(Effect.suspend(() => endNow(internalsOf(pool).engine)), closeFibers(pool))

@@ -1,0 +1,518 @@
+/**
+ * A child process (or thread) that runs one task: started, awaited, interrupted and ended as a scoped resource.
+ *
+ * **The laws**
+ *
+ * - Nothing outlives its scope. When the scope closes with success, a daemon is ended and any other child is joined; on
+ *   failure or interruption every child is ended.
+ * - Every wait ends: with the task's value, its typed error, or a `ProcessError` that says how the process ended.
+ * - The payload and the result are *copied*.
+ *
+ * | to have | use |
+ * |---|---|
+ * | many items done by a few workers | `Pool` |
+ * | one task in one process of its own | `Process.start` |
+ * | a foreign program | `effect/process/ChildProcess` |
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Pipeable } from "effect/Pipeable"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Initializer } from "./Initializer.ts"
+import { decodeFailure, decodeSuccess } from "./internal/codec/causes.ts"
+import type { Place } from "./internal/codec/causes.ts"
+import { encodePayload, payloadError, tryEncode } from "./internal/codec/payload.ts"
+import { initializerOf, taskOf } from "./internal/codec/registry.ts"
+import type { TaskDefinition } from "./internal/codec/registry.ts"
+import { flagMarked, Kind } from "./internal/protocol/messages.ts"
+import type { Boot, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
+import { childGlobal } from "./internal/runner/childGlobal.ts"
+import {
+  after,
+  internals,
+  livingChildren,
+  makeHandle,
+  ProcessTypeId,
+  stopChild,
+  waitAtClose,
+  workerExited
+} from "./internal/start/handle.ts"
+import type { Handle } from "./internal/start/handle.ts"
+import type { Captured, Child } from "./internal/start/Launcher.ts"
+import { launcherOf, StartMethod } from "./internal/start/service.ts"
+import type { Name } from "./internal/start/service.ts"
+import { creator, nextPath, self as currentSelf } from "./internal/start/tree.ts"
+import type { ExitStatus as Status, ProcessError } from "./ProcessError.ts"
+import type { Task } from "./Task.ts"
+
+const TypeId = ProcessTypeId
+
+/**
+ * How a process (or a thread) ended: with a code, or by a signal.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ExitStatus = Status
+
+/**
+ * A started child that runs a task with the result `A` and the error `E`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Process<out A, out E = never> extends Pipeable {
+  readonly name: string
+  /** The id of the OS process; for a thread, and inline, of this process. */
+  readonly pid: number
+  readonly daemon: boolean
+  readonly [TypeId]: { readonly _A: A; readonly _E: E }
+}
+
+/**
+ * What a child provides to every task: the start method it was started with, and a `Scope` that closes with the task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Provided = StartMethod | Scope.Scope
+
+/**
+ * Options of {@link start}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StartOptions<I> {
+  /** For people and logs; by default `Process-1`, `Process-2`, and `Process-2:1` for the first child of the second. */
+  readonly name?: string | undefined
+  /** A daemon is ended, not joined, when its scope closes. Default: false, and not inherited. */
+  readonly daemon?: boolean | undefined
+  readonly initializer?: Initializer<I> | undefined
+  /** Between the polite request to stop and the signal that enforces it; default 1 second. */
+  readonly gracePeriod?: Duration.Input | undefined
+}
+
+/**
+ * Is this value a {@link Process}?
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isProcess = (u: unknown): u is Process<unknown, unknown> =>
+  typeof u === "object" && u !== null && TypeId in u
+
+const handleOf = (process: Process<unknown, unknown>): Handle => process as unknown as Handle // every Process is one
+
+/**
+ * Python's number for an exit status: the code, or minus the number of the signal.
+ *
+ * **Example** (A killed process)
+ *
+ * ```ts run
+ * import { Process } from "effect-multiprocessing"
+ *
+ * console.log(Process.exitCode({ _tag: "Signaled", signal: "SIGKILL", number: 9 }))
+ * // => -9
+ * ```
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const exitCode = (status: ExitStatus): number => status._tag === "Exited" ? status.code : -status.number
+
+// ---------------------------------------------------------------------------------------------------- start
+
+const defaultGraceMillis = 1000
+/** The number of the only run of a process. */
+const onlyRun = 0
+
+interface Report {
+  exit: Exit.Exit<unknown, unknown> | undefined
+}
+
+const listen = (child: Child, definition: TaskDefinition, report: Report): void => {
+  const { name, startMethod } = child.boot.identity
+  const place: Place = { task: definition.name, module: definition.module, worker: name, pid: child.pid }
+  const onMessage = (message: ToParent): void => {
+    if (message[0] === Kind.Successes) {
+      report.exit = decodeSuccess(message[3][0], message[4], () => place, definition.success)
+    } else if (message[0] === Kind.Failure) {
+      report.exit = Exit.failCause(decodeFailure(message[3], place, definition.error, startMethod))
+    } else if (message[0] === Kind.Cancelled) {
+      // interrupted before it had begun
+      report.exit ??= Exit.interrupt()
+    }
+  }
+  child.onMessages((batch) => batch.forEach(onMessage))
+}
+
+const order = (definition: TaskDefinition, payload: Crossed): ReadonlyArray<ToChild> => [
+  [Kind.Define, 0, definition.module, definition.name],
+  [Kind.Run, onlyRun, 0, [payload.value], payload.marked ? flagMarked : 0]
+]
+
+const launch = Effect.fnUntraced(function*(
+  definition: TaskDefinition,
+  payload: unknown,
+  options: StartOptions<never>
+) {
+  const launcher = launcherOf(yield* StartMethod)
+  const me = yield* creator("Process.start", launcher.name)
+  const transfers: Array<ArrayBuffer> = []
+  const encoded = yield* tryEncode(() => encodePayload(definition, payload, launcher.border, transfers))
+  const initializer = options.initializer === undefined ? undefined : initializerOf(options.initializer)
+  const path = nextPath(me.path)
+  const boot: Boot = {
+    identity: {
+      name: options.name ?? `Process-${path.join(":")}`,
+      path,
+      daemon: options.daemon ?? false,
+      startMethod: launcher.name
+    },
+    parent: { name: me.name, pid: me.pid },
+    startOptions: launcher.options,
+    initializer: initializer === undefined ? undefined : {
+      module: initializer.definition.module,
+      name: initializer.definition.name,
+      payload: yield* tryEncode(() => encodePayload(initializer.definition, initializer.payload, launcher.border, []))
+    },
+    once: true
+  }
+  const child = yield* launcher.launch(boot)
+  const report: Report = { exit: undefined }
+  listen(child, definition, report)
+  const handle = makeHandle({
+    child,
+    creator: me.path.join(":"),
+    graceMillis: options.gracePeriod === undefined ? defaultGraceMillis : Duration.toMillis(options.gracePeriod),
+    outcomeAtExit: (status) => report.exit ?? Exit.fail(workerExited(child, status, definition.name))
+  })
+  try {
+    child.channel.post(order(definition, encoded), transfers)
+  } catch (cause) {
+    // what only the serializer could find out
+    yield* stopChild(child, 0)
+    return yield* payloadError(definition, cause)
+  }
+  return handle
+})
+
+/** Python joins its children at the end of the program; so does a scope that closes with success. */
+const joinAtClose = (handle: Handle): Effect.Effect<void> => {
+  const own = handle[internals]
+  const reportUnseen = Effect.suspend(() => own.observed ? Effect.void : Deferred.await(own.outcome)).pipe(
+    Effect.matchCauseEffect({
+      onSuccess: () => Effect.void,
+      onFailure: (cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError(`${handle.name} failed, and nobody joined it`, cause)
+    })
+  )
+  return waitAtClose(
+    Effect.asVoid(Deferred.await(own.exited)),
+    `The scope of ${handle.name} (pid ${handle.pid}) is closing and waits for it to end. If it waits for something that ` +
+      `this scope holds open, close that first, or start it with daemon: true.`,
+    () => stopChild(own.child, own.graceMillis)
+  ).pipe(Effect.andThen(reportUnseen))
+}
+
+const release = (handle: Handle, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Exit.isSuccess(exit) && !handle.daemon
+    ? joinAtClose(handle)
+    : stopChild(handle[internals].child, handle[internals].graceMillis)
+
+/**
+ * Starts a child that runs the task once, and ends.
+ *
+ * **When to use**
+ *
+ * For a task that should have a process of its own: it may crash, leak, or run for as long as the program. For many items
+ * use `Pool`.
+ *
+ * **Details**
+ *
+ * - It completes when the child is up (and its initializer built); the task runs from then on.
+ * - The child belongs to the scope: joined when that closes with success (ended if it is a daemon), ended on failure and
+ *   interruption. To end it, the child is asked to interrupt the task, so that finalizers run, and then gets SIGTERM.
+ * - Each run of the effect starts a new child.
+ * - The exit code is 0 after success, 1 after a typed failure or a defect, and the code of `process.exit` where the task
+ *   calls it.
+ *
+ * **Gotchas**
+ *
+ * - The payload is copied. A function, a pool or another process in it is refused with the path inside the value.
+ * - The module of the task is loaded by the child. Where that module is the program itself, keep the program behind
+ *   {@link runMain}: a child that starts processes outside of a task fails with `StartFailed`.
+ *
+ * **Example** (One child)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const greet = Task.make("greet", {
+ *   module: import.meta.url,
+ *   handler: (name: string) => Effect.succeed(`hello, ${name}`)
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(greet, "world")
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * @see {@link join} for its result
+ * @category constructors
+ * @since 0.1.0
+ */
+export const start: {
+  <A, E, R extends I | Provided, I = never>(
+    task: Task<void, A, E, R>,
+    payload?: void,
+    options?: StartOptions<I>
+  ): Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope>
+  <P, A, E, R extends I | Provided, I = never>(
+    task: Task<P, A, E, R>,
+    payload: NoInfer<P>,
+    options?: StartOptions<I>
+  ): Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope>
+} = <P, A, E, R extends I | Provided, I = never>(
+  task: Task<P, A, E, R>,
+  payload?: P,
+  options?: StartOptions<I>
+): Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope> =>
+  Effect.acquireRelease(Effect.suspend(() => launch(taskOf(task), payload, options ?? {})), release, {
+    interruptible: true
+  }) as unknown as Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope> // its result is decoded as A and E
+
+// ---------------------------------------------------------------------------------------------------- waiting
+
+/**
+ * Waits until the child has ended: the task's value, its typed error, or how the process ended without one.
+ *
+ * **Details**
+ *
+ * It may be called as often as one likes. `Effect.timeout` around it gives up waiting; the child goes on.
+ *
+ * **Gotchas**
+ *
+ * A task that was interrupted (by {@link interrupt}, or by itself) interrupts the fiber that joins it; use {@link wait} to
+ * look at that.
+ *
+ * @category waiting
+ * @since 0.1.0
+ */
+export const join = <A, E>(self: Process<A, E>): Effect.Effect<A, E | ProcessError> =>
+  Effect.suspend(() => {
+    const own = handleOf(self)[internals]
+    own.observed = true
+    return Deferred.await(own.outcome) as Effect.Effect<A, E | ProcessError> // decoded by the task's schemas
+  })
+
+/**
+ * Waits until the child has ended, and gives the outcome as a value.
+ *
+ * @category waiting
+ * @since 0.1.0
+ */
+export const wait = <A, E>(self: Process<A, E>): Effect.Effect<Exit.Exit<A, E | ProcessError>> =>
+  Effect.exit(join(self))
+
+/**
+ * Waits until the child has ended: Python's `sentinel`.
+ *
+ * @category waiting
+ * @since 0.1.0
+ */
+export const exited = <A, E>(self: Process<A, E>): Effect.Effect<ExitStatus> =>
+  Deferred.await(handleOf(self)[internals].exited)
+
+/**
+ * Is the child running now?
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isAlive = <A, E>(self: Process<A, E>): Effect.Effect<boolean> =>
+  Effect.sync(() => handleOf(self)[internals].child.status() === undefined)
+
+/**
+ * How the child ended; `None` while it runs. Python's `exitcode`.
+ *
+ * @see {@link exitCode} for the number
+ * @category getters
+ * @since 0.1.0
+ */
+export const exitStatus = <A, E>(self: Process<A, E>): Effect.Effect<Option.Option<ExitStatus>> =>
+  Effect.sync(() => Option.fromUndefinedOr(handleOf(self)[internals].child.status()))
+
+const streamOf = (captured: Captured | undefined): Stream.Stream<Uint8Array, ProcessError> =>
+  captured === undefined ? Stream.empty : Stream.callback<Uint8Array>(
+    (queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() =>
+          captured.subscribe((block) => {
+            if (block === undefined) Queue.endUnsafe(queue)
+            else Queue.offerUnsafe(queue, block)
+          })
+        ),
+        (stop) => Effect.sync(stop)
+      ),
+    { bufferSize: Number.POSITIVE_INFINITY }
+  )
+
+/**
+ * What the child writes to its stdout, from the beginning, when its start method captures stdio; otherwise empty.
+ *
+ * **Gotchas**
+ *
+ * All that a child wrote is kept in memory as long as the `Process` is.
+ *
+ * @category stdio
+ * @since 0.1.0
+ */
+export const stdout = <A, E>(self: Process<A, E>): Stream.Stream<Uint8Array, ProcessError> =>
+  streamOf(handleOf(self)[internals].child.stdout)
+
+/**
+ * What the child writes to its stderr; as {@link stdout}.
+ *
+ * @category stdio
+ * @since 0.1.0
+ */
+export const stderr = <A, E>(self: Process<A, E>): Stream.Stream<Uint8Array, ProcessError> =>
+  streamOf(handleOf(self)[internals].child.stderr)
+
+// ---------------------------------------------------------------------------------------------------- ending
+
+/**
+ * Interrupts the task's fiber in the child: its finalizers run, and the child ends. Returns when the request is sent.
+ *
+ * **Details**
+ *
+ * A child that has not ended after its `gracePeriod` (one that computes without end cannot answer) gets SIGTERM.
+ *
+ * @category ending
+ * @since 0.1.0
+ */
+export const interrupt = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const { child, graceMillis } = handleOf(self)[internals]
+    if (child.status() !== undefined) return
+    child.channel.post([[Kind.Cancel, onlyRun]])
+    child.onExit(after(graceMillis, () => child.kill("SIGTERM")))
+  })
+
+/**
+ * Sends SIGTERM: the child ends at once, without finalizers. Returns when the signal is sent; {@link exited} waits.
+ *
+ * **Details**
+ *
+ * A thread is ended and reports the code 1.
+ *
+ * @see {@link interrupt} for the graceful way
+ * @category ending
+ * @since 0.1.0
+ */
+export const terminate = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
+  Effect.sync(() => handleOf(self)[internals].child.kill("SIGTERM"))
+
+/**
+ * Sends SIGKILL, which no process can handle. Returns when the signal is sent; {@link exited} waits.
+ *
+ * @category ending
+ * @since 0.1.0
+ */
+export const kill = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
+  Effect.sync(() => handleOf(self)[internals].child.kill("SIGKILL"))
+
+// ---------------------------------------------------------------------------------------------------- who am I
+
+/**
+ * The process that runs this code. Inside a task that is the child, also inline.
+ *
+ * @category tree
+ * @since 0.1.0
+ */
+export const current: Effect.Effect<{
+  readonly name: string
+  readonly pid: number
+  readonly daemon: boolean
+  readonly startMethod: Name | "main"
+}> = Effect.map(currentSelf, ({ daemon, name, pid, startMethod }) => ({ name, pid, daemon, startMethod }))
+
+/**
+ * Who started the process that runs this code; `None` in the main process.
+ *
+ * @category tree
+ * @since 0.1.0
+ */
+export const parent: Effect.Effect<Option.Option<{ readonly name: string; readonly pid: number }>> = Effect.map(
+  currentSelf,
+  (me) => Option.fromUndefinedOr(me.parent)
+)
+
+/**
+ * The living children of the process that runs this code, workers of pools among them.
+ *
+ * @category tree
+ * @since 0.1.0
+ */
+export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.map(
+  currentSelf,
+  (me) => livingChildren(me.path.join(":")) as unknown as ReadonlyArray<Process<unknown, unknown>> // every handle is one
+)
+
+/**
+ * Is this the main process: not a child that this library started?
+ *
+ * @category main
+ * @since 0.1.0
+ */
+export const isMain: boolean = childGlobal() === undefined
+
+/**
+ * Runs a program in the main process, and does nothing in a child that loads the same file: Python's
+ * `if __name__ == "__main__"`, with `NodeRuntime.runMain`.
+ *
+ * **Details**
+ *
+ * SIGINT and SIGTERM interrupt the program, so that its scopes end its children. Failures are logged, and the exit code
+ * is 1 for them.
+ *
+ * **Example** (Task and program in one file)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Console.log(yield* Pool.map(pool, square, [1, 2, 3]))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * @category main
+ * @since 0.1.0
+ */
+export const runMain = <A, E>(effect: Effect.Effect<A, E>): void => {
+  if (!isMain) return
+  // loaded only here: a child that imports this module does not need it
+  void import("@effect/platform-node/NodeRuntime").then(({ runMain }) => runMain(effect))
+}

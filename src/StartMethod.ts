@@ -1,0 +1,250 @@
+/**
+ * How a child comes to life: as a thread, as an OS process, or, for tests, inline. The start method is a service, so that
+ * swapping one `Layer` is all that differs between them.
+ *
+ * | | `layerInline` | `layerThreads` | `layerSpawn` |
+ * |---|---|---|---|
+ * | runs in | this thread | a thread of this process | an OS process of its own |
+ * | starts in about | nothing | a bare `Worker` | a bare `node` |
+ * | `process.exit(n)`, uncaught error in a task | ends the program | ends the thread | ends the child |
+ * | signals, own pid, survives out of memory | no | memory with `resourceLimits` | yes |
+ * | a task that computes without end can be killed | no | yes | yes |
+ * | a raw `SharedArrayBuffer` may be sent | yes | yes | no |
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ResourceLimits } from "node:worker_threads"
+import { inline } from "./internal/start/inline.ts"
+import { makeService, StartMethod } from "./internal/start/service.ts"
+import type { Name } from "./internal/start/service.ts"
+import { spawn } from "./internal/start/spawn.ts"
+import { threads } from "./internal/start/threads.ts"
+import { ProcessError, StartMethodUnavailable } from "./ProcessError.ts"
+
+export {
+  /**
+   * The names of the start methods.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  type Name,
+  /**
+   * The service: which start method the program uses. A task finds the one it was started with.
+   *
+   * @category services
+   * @since 0.1.0
+   */
+  StartMethod
+} from "./internal/start/service.ts"
+
+/**
+ * The same thread, behind the same codec: for the tests of programs that use this library.
+ *
+ * **Details**
+ *
+ * Payloads and results are encoded, cloned and decoded as for a process, so that what works inline works everywhere.
+ *
+ * **Gotchas**
+ *
+ * Nothing runs in parallel, a task that computes without end cannot be interrupted, and `process.exit` in a task ends the
+ * program.
+ *
+ * **Example** (A pool in a test)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Pool, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   return yield* Pool.map(pool, square, [1, 2, 3])
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerInline))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerInline: Layer.Layer<StartMethod> = Layer.succeed(StartMethod, makeService(inline))
+
+/**
+ * Options of {@link layerThreadsWith}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ThreadsOptions {
+  /** Limits of each thread; a thread that exceeds them fails its own task only. Sizes are in MB. */
+  readonly resourceLimits?: ResourceLimits | undefined
+  /** Replaces the environment; by default a copy of this process's. */
+  readonly env?: Record<string, string> | undefined
+  /** Replaces the flags of Node that this process runs with. */
+  readonly execArgv?: ReadonlyArray<string> | undefined
+  /** "inherit" (the default) writes to this process's stdout and stderr; "capture" gives `Process.stdout` and `stderr`. */
+  readonly stdio?: "inherit" | "capture" | undefined
+  /** How long a thread may take until it is ready; default 30 seconds. */
+  readonly startTimeout?: Duration.Input | undefined
+}
+
+const startMillis = (timeout: Duration.Input | undefined): number | undefined =>
+  timeout === undefined ? undefined : Duration.toMillis(timeout)
+
+/**
+ * Threads of this process (`node:worker_threads`), with options.
+ *
+ * @see {@link layerThreads}
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerThreadsWith = ({ startTimeout, ...options }: ThreadsOptions): Layer.Layer<StartMethod> =>
+  Layer.sync(StartMethod, () => makeService(threads({ ...options, startMillis: startMillis(startTimeout) })))
+
+/**
+ * Threads of this process (`node:worker_threads`): quick to start, and buffers can be moved to them.
+ *
+ * @see {@link layerSpawn} for isolation from crashes
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerThreads: Layer.Layer<StartMethod> = layerThreadsWith({})
+
+/**
+ * Options of {@link layerSpawnWith}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SpawnOptions {
+  /** The executable; by default the Node that runs this program. */
+  readonly execPath?: string | undefined
+  /** Replaces the flags of Node that this process runs with; for example `["--max-old-space-size=512"]`. */
+  readonly execArgv?: ReadonlyArray<string> | undefined
+  /** Replaces the inherited environment. */
+  readonly env?: Record<string, string> | undefined
+  /** Adds to the environment. */
+  readonly extendEnv?: Record<string, string> | undefined
+  readonly cwd?: string | undefined
+  /** "inherit" (the default) writes to this process's stdout and stderr; "capture" gives `Process.stdout` and `stderr`. */
+  readonly stdio?: "inherit" | "capture" | undefined
+  /** How long a child may take until it is ready; default 30 seconds. */
+  readonly startTimeout?: Duration.Input | undefined
+  /** The largest message in bytes, at most (and by default) 2 GiB - 1. */
+  readonly maxMessageBytes?: number | undefined
+}
+
+const maxMessage = 2 ** 31 - 1
+
+/**
+ * OS processes, with options.
+ *
+ * **Gotchas**
+ *
+ * `maxMessageBytes` that is not a whole number between 1 and 2147483647 is a `RangeError` defect.
+ *
+ * @see {@link layerSpawn}
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSpawnWith = ({ startTimeout, ...options }: SpawnOptions): Layer.Layer<StartMethod> =>
+  Layer.sync(StartMethod, () => {
+    const limit = options.maxMessageBytes
+    if (limit !== undefined && !(Number.isInteger(limit) && limit > 0 && limit <= maxMessage)) {
+      throw new RangeError(
+        `StartMethod.layerSpawnWith: maxMessageBytes must be a whole number of bytes from 1 to ${maxMessage}, but it is ${limit}.`
+      )
+    }
+    return makeService(spawn({ ...options, startMillis: startMillis(startTimeout) }))
+  })
+
+/**
+ * OS processes: each child is a fresh Node of its own. A crash, a leak, `process.exit` or a signal in a task ends that
+ * child and nothing else. This is the default where a choice has to be made.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSpawn: Layer.Layer<StartMethod> = layerSpawnWith({})
+
+const unavailable = (startMethod: string, message: string): ProcessError =>
+  new ProcessError({ reason: new StartMethodUnavailable({ startMethod, message }) })
+
+const notBuilt = (name: "forkserver" | "fork"): ProcessError =>
+  unavailable(
+    name,
+    `The start method "${name}" is not part of this version. Use StartMethod.layerSpawn: it starts the same children, more slowly.`
+  )
+
+/**
+ * A server process that has loaded modules before and forks a child on request. Not part of this version: the layer fails
+ * with `StartMethodUnavailable`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerForkServer = (
+  _options?: { readonly preload?: ReadonlyArray<string | URL> | undefined }
+): Layer.Layer<StartMethod, ProcessError> => Layer.effect(StartMethod, Effect.fail(notBuilt("forkserver")))
+
+/**
+ * A copy of this process. Not part of this version: the layer fails with `StartMethodUnavailable`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
+  StartMethod,
+  Effect.fail(notBuilt("fork"))
+)
+
+/**
+ * What can run on this machine, the default first: Python's `get_all_start_methods`.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const available: Effect.Effect<ReadonlyArray<Name>> = Effect.succeed(["spawn", "threads", "inline"])
+
+/**
+ * The start method that `MULTIPROCESSING_START_METHOD` names; "spawn" where it is unset.
+ *
+ * **Details**
+ *
+ * The variable is read through `Config`, so a `ConfigProvider` can give it. An unknown name fails with
+ * `StartMethodUnavailable`, which lists the valid ones.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig: Layer.Layer<StartMethod, ProcessError> = Layer.unwrap(
+  Effect.gen(function*() {
+    const variable = "MULTIPROCESSING_START_METHOD"
+    const name = yield* Config.String(variable).pipe(Config.withDefault("spawn")).pipe(
+      Effect.mapError((error) => unavailable("unknown", `${variable} could not be read: ${error.message}`))
+    )
+    switch (name) {
+      case "inline":
+        return layerInline
+      case "threads":
+        return layerThreads
+      case "spawn":
+        return layerSpawn
+      case "forkserver":
+        return layerForkServer()
+      case "fork":
+        return layerFork
+      default: {
+        const valid = yield* available
+        return yield* unavailable(
+          name,
+          `${variable} is ${JSON.stringify(name)}, which is no start method. Valid here: ${valid.join(", ")}.`
+        )
+      }
+    }
+  })
+)

@@ -1,0 +1,11 @@
+/**
+ * Python's multiprocessing, re-thought for Effect.
+ *
+ * @since 0.1.0
+ */
+export * as Initializer from "./Initializer.ts"
+export * as Pool from "./Pool.ts"
+export * as Process from "./Process.ts"
+export * as ProcessError from "./ProcessError.ts"
+export * as StartMethod from "./StartMethod.ts"
+export * as Task from "./Task.ts"

@@ -1,0 +1,111 @@
+/**
+ * What a child reports as failed, as the parent's Causes and errors.
+ */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type * as Schema from "effect/Schema"
+import {
+  CodecFailed,
+  MessageTooLarge,
+  NotShareable,
+  ProcessError,
+  StartFailed,
+  TaskNotFound
+} from "../../ProcessError.ts"
+import type { Reason } from "../../ProcessError.ts"
+import type { Crossed, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
+import { valueCodec } from "./schema.ts"
+import { isError, setHidden } from "./errors.ts"
+import { revive } from "./values.ts"
+
+/** Which task ran where, for the stacks of its defects. */
+export interface Place {
+  readonly task: string
+  readonly module: string
+  readonly worker: string
+  readonly pid: number
+}
+
+const open = (crossed: Crossed): unknown => crossed.marked ? revive(crossed.value) : crossed.value
+
+const withCause = (cause: Crossed | undefined): { readonly cause?: unknown } =>
+  cause === undefined ? {} : { cause: open(cause) }
+
+export const reasonToError = (encoded: EncodedReason, startMethod: string): ProcessError =>
+  new ProcessError({ reason: makeReason(encoded, startMethod) })
+
+const makeReason = (encoded: EncodedReason, startMethod: string): Reason => {
+  switch (encoded._tag) {
+    case "TaskNotFound": {
+      const { cause, message, module, task } = encoded
+      return new TaskNotFound({ module, task, message, ...withCause(cause) })
+    }
+    case "CodecFailed":
+      return new CodecFailed({ phase: encoded.phase, message: encoded.message, ...withCause(encoded.cause) })
+    case "NotShareable":
+      return new NotShareable({ handle: encoded.handle, message: encoded.message })
+    case "MessageTooLarge":
+      return new MessageTooLarge({ size: encoded.size, limit: encoded.limit, message: encoded.message })
+    case "StartFailed":
+      return new StartFailed({ startMethod, message: encoded.message, ...withCause(encoded.cause) })
+  }
+}
+
+/** A defect keeps its own stack, followed by where it happened. */
+const locate = (defect: unknown, place: Place): unknown => {
+  if (!isError(defect)) return defect
+  const where = `    at task "${place.task}" of ${place.module} in ${place.worker} (pid ${place.pid})`
+  setHidden(defect, "stack", `${defect.stack ?? `${defect.name}: ${defect.message}`}\n${where}`)
+  return defect
+}
+
+/** The cause of a failed item: its own error decoded, its defects located. */
+export const decodeFailure = (
+  failure: EncodedFailure,
+  place: Place,
+  errorSchema: Schema.Codec<unknown, unknown> | undefined,
+  startMethod: string
+): Cause.Cause<unknown> => {
+  if (failure._tag === "Border") return Cause.fail(reasonToError(failure.reason, startMethod))
+  return Cause.fromReasons(failure.reasons.map((reason): Cause.Reason<unknown> => {
+    switch (reason[0]) {
+      case "interrupt":
+        return Cause.makeInterruptReason(reason[1])
+      case "die":
+        return Cause.makeDieReason(locate(open(reason[1]), place))
+      case "fail": {
+        const error = open(reason[1])
+        if (errorSchema === undefined) return Cause.makeFailReason(error)
+        const decoded = valueCodec(errorSchema).decode(error)
+        return Cause.makeFailReason(
+          Exit.isSuccess(decoded) ? decoded.value : undecodable(place, "error", Cause.squash(decoded.cause))
+        )
+      }
+    }
+  }))
+}
+
+const undecodable = (place: Place, phase: "success" | "error", why: unknown): ProcessError =>
+  new ProcessError({
+    reason: new CodecFailed({
+      phase,
+      message: `task "${place.task}": the ${
+        phase === "success" ? "result" : "error"
+      } that came back does not fit its schema: ${String(why)}`
+    })
+  })
+
+/** A result as the caller sees it, or why it cannot be one. */
+export const decodeSuccess = (
+  value: unknown,
+  marked: boolean,
+  place: () => Place,
+  schema: Schema.Codec<unknown, unknown> | undefined
+): Exit.Exit<unknown, ProcessError> => {
+  const revived = marked ? revive(value) : value
+  if (schema === undefined) return Exit.succeed(revived)
+  const decoded = valueCodec(schema).decode(revived)
+  return Exit.isSuccess(decoded)
+    ? Exit.succeed(decoded.value)
+    : Exit.fail(undecodable(place(), "success", Cause.squash(decoded.cause)))
+}

@@ -1,0 +1,82 @@
+/**
+ * Payloads on their way out: encoded with their schema, then made ready to cross.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
+import { isFrameTooLarge } from "../protocol/frames.ts"
+import type { Crossed } from "../protocol/messages.ts"
+import type { Definition } from "./registry.ts"
+import { valueCodec } from "./schema.ts"
+import { isUncrossable, prepare } from "./values.ts"
+import type { Border } from "./values.ts"
+
+const nameOf = (definition: Definition): string =>
+  `${definition.kind === "initializer" ? "initializer" : "task"} "${definition.name}"`
+
+/** Why a payload could not be encoded, or could not be posted. */
+export const payloadError = (definition: Definition, cause: unknown): ProcessError => {
+  const what = nameOf(definition)
+  if (isUncrossable(cause)) {
+    const message = `${what}: ${cause.message}`
+    return new ProcessError({
+      reason: cause.handle === undefined
+        ? new CodecFailed({ phase: "payload", message })
+        : new NotShareable({ handle: cause.handle, message })
+    })
+  }
+  if (isFrameTooLarge(cause)) {
+    const { limit, size } = cause
+    return new ProcessError({
+      reason: new MessageTooLarge({
+        size,
+        limit,
+        message:
+          `${what}: the payload takes ${size} bytes, which is more than the limit of ${limit} bytes for a message. ` +
+          "Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith."
+      })
+    })
+  }
+  const said = cause instanceof Error ? cause.message : String(cause)
+  return new ProcessError({
+    reason: new CodecFailed({ phase: "payload", message: `${what}: the payload cannot cross: ${said}`, cause })
+  })
+}
+
+/** Throws a ProcessError. Adds to `transfers` the buffers that the schema marks. */
+export const encodePayload = (
+  definition: Definition,
+  payload: unknown,
+  border: Border,
+  transfers: Array<ArrayBuffer>
+): Crossed => {
+  let value = payload
+  if (definition.payload !== undefined) {
+    const encoded = valueCodec(definition.payload).encode(payload, transfers)
+    if (Exit.isFailure(encoded)) {
+      throw new ProcessError({
+        reason: new CodecFailed({
+          phase: "payload",
+          message: `${nameOf(definition)}: the payload does not fit its schema: ${String(Cause.squash(encoded.cause))}`
+        })
+      })
+    }
+    value = encoded.value
+  }
+  try {
+    return prepare(value, border, "payload")
+  } catch (cause) {
+    throw payloadError(definition, cause)
+  }
+}
+
+/** An encoding as an Effect. */
+export const tryEncode = <A>(encode: () => A): Effect.Effect<A, ProcessError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(encode())
+    } catch (error) {
+      return error instanceof ProcessError ? Effect.fail(error) : Effect.die(error)
+    }
+  })

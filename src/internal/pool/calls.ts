@@ -1,0 +1,175 @@
+/**
+ * The calls of a pool that end with one answer: `apply` and `map` over a collection.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { ProcessError, TimedOut } from "../../ProcessError.ts"
+import { decodeFailure, decodeSuccess } from "../codec/causes.ts"
+import type { Place } from "../codec/causes.ts"
+import { encodePayload, payloadError } from "../codec/payload.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
+import type { Border } from "../codec/values.ts"
+import { revive } from "../codec/values.ts"
+import type { EncodedFailure } from "../protocol/messages.ts"
+import { workerExited } from "../start/handle.ts"
+import type { Block, ItemFailure, JobOptions } from "./model.ts"
+import { interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
+import type { Death, Engine } from "./engine.ts"
+
+/** The cause of an item's failure. */
+export const failureCause = (
+  engine: Engine,
+  definition: TaskDefinition,
+  limitMillis: number | undefined,
+  failure: ItemFailure,
+  worker: number
+): Cause.Cause<unknown> => {
+  const place = placeOf(engine, definition, worker)
+  switch (failure._tag) {
+    case "Reported":
+      return decodeFailure(
+        failure.detail as EncodedFailure, // what the worker's report carries
+        place,
+        definition.error,
+        engine.options.launcher.name
+      )
+    case "Exited": {
+      const { child, status } = failure.detail as Death // what the engine gave the dispatcher
+      return Cause.fail(workerExited(child, status, definition.name))
+    }
+    case "Unsendable":
+      return Cause.fail(payloadError(definition, failure.detail))
+    case "TimedOut": {
+      const limit = limitMillis ?? 0
+      return Cause.fail(
+        new ProcessError({
+          reason: new TimedOut({
+            task: definition.name,
+            limitMillis: limit,
+            message:
+              `task "${definition.name}" ran longer than its timeout of ${limit} ms in ${place.worker} (pid ${place.pid}).`
+          })
+        })
+      )
+    }
+  }
+}
+
+/** Encodes items into blocks: one, unless buffers move with some of them. Throws a ProcessError. */
+export const encodeBlocks = (
+  definition: TaskDefinition,
+  items: ReadonlyArray<unknown>,
+  first: number,
+  border: Border
+): ReadonlyArray<Block> => {
+  const blocks: Array<Block> = []
+  let values: Array<unknown> = []
+  let marked = false
+  let begun = first
+  const cut = (next: number): void => {
+    if (values.length > 0) blocks.push({ first: begun, items: values, marked })
+    values = []
+    marked = false
+    begun = next
+  }
+  for (let i = 0; i < items.length; i++) {
+    const transfers: Array<ArrayBuffer> = []
+    const crossed = encodePayload(definition, items[i], border, transfers)
+    // a process is sent copies: nothing moves
+    if (transfers.length > 0 && border.sharesMemory) {
+      cut(first + i)
+      blocks.push({ first: first + i, items: [crossed.value], marked: crossed.marked, moves: transfers })
+      begun = first + i + 1
+    } else {
+      values.push(crossed.value)
+      if (crossed.marked) marked = true
+    }
+  }
+  cut(first + items.length)
+  return blocks
+}
+
+const ignorePull = (): void => {}
+
+/** One item. */
+export const applyOne = (
+  engine: Engine,
+  definition: TaskDefinition,
+  payload: unknown,
+  options: Omit<JobOptions, "task" | "chunkSize" | "failFast" | "window">
+): Effect.Effect<unknown, unknown> =>
+  Effect.callback<unknown, unknown>((resume) => {
+    let blocks: ReadonlyArray<Block>
+    try {
+      blocks = encodeBlocks(definition, [payload], 0, engine.options.launcher.border)
+    } catch (error) {
+      return resume(Effect.fail(error))
+    }
+    const job = submit(
+      engine,
+      {
+        onValues: (_first, values, marked, worker) =>
+          resume(
+            decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)
+          ),
+        onFailure: (_index, failure, worker) =>
+          resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
+        onSettled: () => {},
+        onAbandoned: (error) => resume(Effect.fail(error)),
+        onPull: ignorePull
+      },
+      { ...options, task: taskNumber(engine, definition), chunkSize: 1, failFast: false, window: Infinity },
+      blocks,
+      true
+    )
+    return interruptJob(engine, job)
+  })
+
+/** All items of a collection: their results in order, or the first failure, when everything else has stopped. */
+export const mapAll = (
+  engine: Engine,
+  definition: TaskDefinition,
+  items: Iterable<unknown>,
+  options: Omit<JobOptions, "task" | "failFast" | "window">
+): Effect.Effect<Array<unknown>, unknown> =>
+  Effect.callback<Array<unknown>, unknown>((resume) => {
+    const all = Array.from(items)
+    if (all.length === 0) return resume(Effect.succeed([]))
+    let blocks: ReadonlyArray<Block>
+    try {
+      blocks = encodeBlocks(definition, all, 0, engine.options.launcher.border)
+    } catch (error) {
+      return resume(Effect.fail(error))
+    }
+    const results = new Array<unknown>(all.length)
+    let failure: Cause.Cause<unknown> | undefined
+    const plain = definition.success === undefined
+    const job = submit(
+      engine,
+      {
+        onValues: (first, values, marked, worker) => {
+          if (plain) {
+            for (let i = 0; i < values.length; i++) results[first + i] = marked ? revive(values[i]) : values[i]
+            return
+          }
+          for (let i = 0; i < values.length && failure === undefined; i++) {
+            const place = (): Place => placeOf(engine, definition, worker)
+            const decoded = decodeSuccess(values[i], marked, place, definition.success)
+            if (Exit.isSuccess(decoded)) results[first + i] = decoded.value
+            else failure = decoded.cause
+          }
+        },
+        onFailure: (_index, itemFailure, worker) => {
+          failure ??= failureCause(engine, definition, options.timeoutMillis, itemFailure, worker)
+        },
+        onSettled: () => resume(failure === undefined ? Effect.succeed(results) : Effect.failCause(failure)),
+        onAbandoned: (error) => resume(Effect.fail(error)),
+        onPull: ignorePull
+      },
+      { ...options, task: taskNumber(engine, definition), failFast: true, window: Infinity },
+      blocks,
+      true
+    )
+    return interruptJob(engine, job)
+  })

@@ -1,0 +1,580 @@
+/**
+ * The pool without its processes: events in, commands out, no clock and no I/O. The README beside this file draws it.
+ *
+ * The state is changed in place, because a transition per tiny item has to be cheap; nobody else holds it.
+ */
+import { autoSize, chunkMillis, maxChunkItems, nextMean } from "./chunking.ts"
+import * as Deque from "./Deque.ts"
+import type { Block, Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
+
+export const makeState = (options: Options): State => ({
+  options,
+  status: "open",
+  workers: new Map(),
+  jobs: new Map(),
+  turn: Deque.makeDeque(),
+  means: [],
+  nextWorker: 1,
+  nextRun: 1,
+  deaths: [],
+  completed: 0,
+  failed: 0,
+  restarts: 0,
+  killed: 0
+})
+
+/** The first workers. */
+export const begin = (state: State): ReadonlyArray<Command> => {
+  const out: Array<Command> = []
+  for (let i = 0; i < state.options.processes; i++) addWorker(state, out)
+  return out
+}
+
+const addWorker = (state: State, out: Array<Command>): void => {
+  const id = state.nextWorker++
+  state.workers.set(id, { id, status: "starting", chunks: [], items: 0, millis: 0, tasks: 0, busyMillis: 0 })
+  out.push({ _tag: "Launch", worker: id })
+}
+
+// ---------------------------------------------------------------------------------------------------- transition
+
+export const transition = (state: State, event: Event): ReadonlyArray<Command> => {
+  const out: Array<Command> = []
+  switch (event._tag) {
+    case "Submitted":
+      submit(state, event, out)
+      break
+    case "Supplied":
+      supply(state, event, out)
+      break
+    case "Consumed": {
+      const job = state.jobs.get(event.job)
+      if (job === undefined) return out
+      job.consumed += event.count
+      enqueue(state, job)
+      break
+    }
+    case "Interrupted": {
+      const job = state.jobs.get(event.job)
+      if (job !== undefined) stop(state, job, out)
+      break
+    }
+    case "WorkerReady": {
+      const worker = state.workers.get(event.worker)
+      if (worker?.status === "starting") worker.status = "ready"
+      break
+    }
+    case "LaunchFailed":
+    case "WorkerExited":
+      exited(state, event, out)
+      break
+    case "Started":
+      started(state, event.worker, event.run, event.index, out)
+      return out
+    case "Succeeded":
+      succeeded(state, event, out)
+      break
+    case "Failed":
+      failed(state, event.worker, event.run, event.index, event.failure, out)
+      break
+    case "Cancelled":
+      cancelled(state, event.worker, event.run, out)
+      break
+    case "Unsent":
+      unsent(state, event.worker, event.run, event.detail, out)
+      break
+    case "Answered":
+      answered(state, event, out)
+      return out
+    case "TimeElapsed":
+      timeElapsed(state, event.worker, event.run, event.index, out)
+      break
+    case "CloseRequested":
+      if (state.status === "open") state.status = "closing"
+      break
+    case "TerminateRequested":
+      end(state, out)
+      return out
+  }
+  assign(state, out)
+  closeIdle(state, out)
+  return out
+}
+
+// ---------------------------------------------------------------------------------------------------- jobs
+
+const submit = (
+  state: State,
+  event: Extract<Event, { readonly _tag: "Submitted" }>,
+  out: Array<Command>
+): void => {
+  const job: Job = {
+    id: event.job,
+    options: event.options,
+    blocks: Deque.makeDeque(),
+    waiting: 0,
+    supplied: 0,
+    settled: 0,
+    consumed: 0,
+    complete: false,
+    pulling: false,
+    stopped: false,
+    cancelling: 0,
+    queued: false,
+    attempts: undefined
+  }
+  if (state.status !== "open") {
+    out.push({ _tag: "Abandoned", job: event.job })
+    return
+  }
+  state.jobs.set(event.job, job)
+  supply(state, event, out)
+}
+
+const supply = (
+  state: State,
+  { blocks, complete, job: id }: Extract<Event, { readonly _tag: "Submitted" | "Supplied" }>,
+  out: Array<Command>
+): void => {
+  const job = state.jobs.get(id)
+  if (job === undefined || job.stopped) return
+  job.pulling = false
+  for (const block of blocks) {
+    Deque.push(job.blocks, { block, offset: 0 })
+    job.waiting += block.items.length
+    job.supplied += block.items.length
+  }
+  if (complete) job.complete = true
+  if (settleWhenDone(state, job, out)) return
+  enqueue(state, job)
+}
+
+const enqueue = (state: State, job: Job): void => {
+  if (job.queued || job.stopped) return
+  job.queued = true
+  Deque.push(state.turn, job)
+}
+
+const settleWhenDone = (state: State, job: Job, out: Array<Command>): boolean => {
+  const done = job.stopped ? job.cancelling === 0 : job.complete && job.settled === job.supplied
+  if (done && state.jobs.delete(job.id)) out.push({ _tag: "Settled", job: job.id })
+  return done
+}
+
+/** Nothing of the job is handed out any more; what is in hand is cancelled. */
+const stop = (state: State, job: Job, out: Array<Command>): void => {
+  if (job.stopped) return
+  job.stopped = true
+  Deque.clear(job.blocks)
+  job.waiting = 0
+  for (const worker of state.workers.values()) {
+    for (const chunk of worker.chunks) {
+      if (chunk.job !== job || chunk.cancelled) continue
+      chunk.cancelled = true
+      chunk.awaited = true
+      job.cancelling++
+      out.push({ _tag: "Cancel", worker: worker.id, run: chunk.run })
+    }
+  }
+  settleWhenDone(state, job, out)
+}
+
+const release = (state: State, chunk: Chunk, out: Array<Command>): void => {
+  if (!chunk.awaited) return
+  chunk.awaited = false
+  chunk.job.cancelling--
+  settleWhenDone(state, chunk.job, out)
+}
+
+// ---------------------------------------------------------------------------------------------------- handing out
+
+/** A worker may hold this much work ahead, in milliseconds. */
+const aheadMillis = chunkMillis
+const maxChunksAhead = 1024
+/** The chunks of a stream grow with what its consumer has taken, from this. */
+const firstChunkItems = 16
+
+const sizeFor = (state: State, job: Job): number => {
+  const { chunkSize, task, timeoutMillis, window } = job.options
+  if (timeoutMillis !== undefined) return 1 // the limit is each item's own
+  // a consumer who takes ten results has not asked for twenty thousand items
+  const most = window === "auto" ? Math.max(firstChunkItems, job.consumed) : maxChunkItems
+  return chunkSize === "auto"
+    ? Math.min(
+      most,
+      autoSize({
+        itemMillis: state.means[task],
+        waiting: job.waiting,
+        complete: job.complete,
+        workers: state.options.processes
+      })
+    )
+    : chunkSize
+}
+
+/** How many items of the job may be handed out now, at most. */
+const roomOf = (state: State, job: Job, size: number): number => {
+  const { window } = job.options
+  const limit = window === "auto" ? 2 * state.options.processes * size : window
+  const out = job.supplied - job.waiting - job.consumed
+  return out === 0 ? Math.max(1, limit) : limit - out
+}
+
+const hasRoom = (worker: Worker): boolean =>
+  worker.status === "ready" && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead
+
+const workerFor = (state: State, job: Job): Worker | undefined => {
+  // an item of unknown cost, or one that moves, goes to an idle worker only
+  const idleOnly = state.means[job.options.task] === undefined || Deque.peek(job.blocks)!.block.moves !== undefined
+  let best: Worker | undefined
+  for (const worker of state.workers.values()) {
+    // a chunk without items is being cancelled: its worker counts as free when it has said so
+    const usable = worker.chunks.length === 0 ? worker.status === "ready" : !idleOnly && hasRoom(worker)
+    if (!usable) continue
+    if (best === undefined || worker.millis < best.millis || (worker.items === 0 && best.items > 0)) best = worker
+  }
+  return best
+}
+
+const assign = (state: State, out: Array<Command>): void => {
+  let parked = 0
+  while (Deque.size(state.turn) > parked) {
+    const job = Deque.shift(state.turn)!
+    if (job.stopped) {
+      job.queued = false
+      continue
+    }
+    const size = sizeFor(state, job)
+    const room = roomOf(state, job, size)
+    pull(job, size, room, state, out)
+    if (job.waiting === 0 || room <= 0) {
+      job.queued = false // it comes back with more items, or when results have been consumed
+      continue
+    }
+    const worker = workerFor(state, job)
+    if (worker !== undefined) send(worker, take(state, job, Math.min(size, room)), out)
+    else if (Array.from(state.workers.values()).some(hasRoom)) parked++ // another job may have a use for it
+    else return void Deque.pushFront(state.turn, job)
+    Deque.push(state.turn, job)
+  }
+}
+
+const pull = (job: Job, size: number, room: number, state: State, out: Array<Command>): void => {
+  if (job.complete || job.pulling || room <= 0) return
+  const wanted = Math.min(room, size * state.options.processes)
+  if (job.waiting >= wanted) return
+  job.pulling = true
+  out.push({ _tag: "Pull", job: job.id, count: wanted - job.waiting })
+}
+
+/** The next items of a job, at most `count`, from as many blocks as fit together. */
+const take = (state: State, job: Job, count: number): Chunk => {
+  const { block, offset } = Deque.shift(job.blocks)!
+  const most = offset + Math.min(count, block.limit ?? count)
+  let items: ReadonlyArray<unknown>
+  if (block.items.length > most) {
+    items = block.items.slice(offset, most)
+    Deque.pushFront(job.blocks, { block, offset: most })
+  } else {
+    items = offset === 0 ? block.items : block.items.slice(offset)
+    if (items.length < count && joins(block)) items = gather(job, block, items, block.first + offset, count)
+  }
+  job.waiting -= items.length
+  return {
+    run: state.nextRun = (state.nextRun + 1) & 0x3fffffff, // it stands in a 32 bit word where progress is shared
+    job,
+    first: block.first + offset,
+    items,
+    marked: block.marked,
+    moves: block.moves,
+    itemMillis: state.means[job.options.task] ?? aheadMillis,
+    reported: 0,
+    announced: -1,
+    cancelled: false,
+    awaited: false
+  }
+}
+
+const joins = (block: Block): boolean => block.moves === undefined && block.limit === undefined
+
+const gather = (
+  job: Job,
+  block: Block,
+  begun: ReadonlyArray<unknown>,
+  first: number,
+  count: number
+): ReadonlyArray<unknown> => {
+  let items: Array<unknown> | undefined
+  let length = begun.length
+  while (true) {
+    const next = Deque.peek(job.blocks)
+    if (
+      next === undefined || next.offset > 0 || !joins(next.block) || next.block.marked !== block.marked ||
+      next.block.first !== first + length || length + next.block.items.length > count
+    ) {
+      return items ?? begun
+    }
+    items ??= begun.slice()
+    for (const item of next.block.items) items.push(item)
+    length = items.length
+    Deque.shift(job.blocks)
+  }
+}
+
+const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
+  worker.chunks.push(chunk)
+  worker.items += chunk.items.length
+  worker.millis += chunk.items.length * chunk.itemMillis
+  out.push({ _tag: "Send", worker: worker.id, chunk })
+}
+
+/** Items that have not started go back to the front of their job. */
+const giveBack = (state: State, chunk: Chunk, from: number, limit: number | undefined): void => {
+  const { job } = chunk
+  if (from >= chunk.items.length) return
+  const items = from === 0 ? chunk.items : chunk.items.slice(from)
+  Deque.pushFront(job.blocks, {
+    block: { first: chunk.first + from, items, marked: chunk.marked, moves: chunk.moves, limit },
+    offset: 0
+  })
+  job.waiting += items.length
+  enqueue(state, job)
+}
+
+// ---------------------------------------------------------------------------------------------------- reports
+
+const find = (worker: Worker | undefined, run: number): Chunk | undefined => {
+  if (worker === undefined) return undefined
+  const head = worker.chunks[0]
+  return head?.run === run ? head : worker.chunks.find((chunk) => chunk.run === run)
+}
+
+const started = (state: State, id: number, run: number, index: number, out: Array<Command>): void => {
+  const chunk = find(state.workers.get(id), run)
+  if (chunk === undefined || index < chunk.reported) return
+  chunk.announced = index
+  const millis = chunk.job.options.timeoutMillis
+  if (millis !== undefined && !chunk.cancelled) out.push({ _tag: "StartTimer", worker: id, run, index, millis })
+}
+
+/** Notes that items up to `reported` have a report; the chunk leaves its worker with the last. */
+const advance = (worker: Worker, chunk: Chunk, reported: number, out: Array<Command>): void => {
+  const count = reported - chunk.reported
+  chunk.reported = reported
+  worker.items -= count
+  worker.millis = Math.max(0, worker.millis - count * chunk.itemMillis)
+  if (chunk.job.options.timeoutMillis !== undefined) out.push({ _tag: "StopTimer", worker: worker.id, run: chunk.run })
+  if (reported === chunk.items.length) dropChunk(worker, chunk, out)
+}
+
+const dropChunk = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
+  const left = chunk.items.length - chunk.reported
+  worker.items -= left
+  worker.millis = worker.chunks.length === 1 ? 0 : Math.max(0, worker.millis - left * chunk.itemMillis)
+  if (worker.chunks[0] === chunk) worker.chunks.shift()
+  else worker.chunks.splice(worker.chunks.indexOf(chunk), 1)
+  if (chunk.cancelled) out.push({ _tag: "CancelEnded", worker: worker.id, run: chunk.run })
+}
+
+const succeeded = (
+  state: State,
+  { index, marked, millis, run, values, worker: id }: Extract<Event, { readonly _tag: "Succeeded" }>,
+  out: Array<Command>
+): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return
+  const { job } = chunk
+  worker.tasks += values.length
+  worker.busyMillis += millis
+  state.means[job.options.task] = nextMean(state.means[job.options.task], values.length, millis)
+  if (!chunk.cancelled) {
+    state.completed += values.length
+    job.settled += values.length
+    out.push({ _tag: "Deliver", job: job.id, worker: id, first: chunk.first + index, values, marked })
+  }
+  advance(worker, chunk, index + values.length, out)
+  afterReport(state, worker, chunk, out)
+}
+
+const afterReport = (state: State, worker: Worker, chunk: Chunk, out: Array<Command>): void => {
+  if (!worker.chunks.includes(chunk)) release(state, chunk, out)
+  if (!chunk.job.stopped) settleWhenDone(state, chunk.job, out)
+}
+
+const failed = (
+  state: State,
+  id: number,
+  run: number,
+  index: number,
+  failure: ItemFailure,
+  out: Array<Command>
+): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return
+  worker.tasks++
+  if (!chunk.cancelled) fail(state, chunk.job, id, chunk.first + index, failure, out)
+  // a chunk of a job that fails fast ends in the worker with its first failure
+  const last = chunk.job.options.failFast && failure._tag === "Reported"
+  advance(worker, chunk, last ? chunk.items.length : index + 1, out)
+  afterReport(state, worker, chunk, out)
+}
+
+const fail = (
+  state: State,
+  job: Job,
+  worker: number,
+  index: number,
+  failure: ItemFailure,
+  out: Array<Command>
+): void => {
+  state.failed++
+  job.settled++
+  out.push({ _tag: "DeliverFailure", job: job.id, worker, index, failure })
+  if (job.options.failFast) stop(state, job, out)
+}
+
+const cancelled = (state: State, id: number, run: number, out: Array<Command>): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return // its last report and our request crossed
+  dropChunk(worker, chunk, out)
+  release(state, chunk, out)
+}
+
+/** One item alone is at fault; of more, the halves are tried. */
+const unsent = (state: State, id: number, run: number, detail: unknown, out: Array<Command>): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return
+  dropChunk(worker, chunk, out)
+  if (chunk.cancelled) return release(state, chunk, out)
+  if (chunk.items.length === 1) fail(state, chunk.job, id, chunk.first, { _tag: "Unsendable", detail }, out)
+  else giveBack(state, chunk, 0, Math.ceil(chunk.items.length / 2))
+  settleWhenDone(state, chunk.job, out)
+}
+
+/** A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker. */
+const answered = (
+  state: State,
+  { late, run, running, worker: id }: Extract<Event, { readonly _tag: "Answered" }>,
+  out: Array<Command>
+): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return
+  if (running !== run) return release(state, chunk, out)
+  if (!late || worker.status === "killed") return
+  worker.status = "killed"
+  state.killed++
+  out.push({ _tag: "Kill", worker: id })
+}
+
+const timeElapsed = (state: State, id: number, run: number, index: number, out: Array<Command>): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined || chunk.cancelled || chunk.reported > index) return
+  // items with a time limit travel one by one, so the chunk is this item
+  chunk.cancelled = true
+  out.push({ _tag: "Cancel", worker: id, run })
+  fail(state, chunk.job, id, chunk.first + index, { _tag: "TimedOut" }, out)
+  settleWhenDone(state, chunk.job, out)
+}
+
+// ---------------------------------------------------------------------------------------------------- deaths
+
+const exited = (
+  state: State,
+  event: Extract<Event, { readonly _tag: "LaunchFailed" | "WorkerExited" }>,
+  out: Array<Command>
+): void => {
+  const worker = state.workers.get(event.worker)
+  if (worker === undefined) return
+  state.workers.delete(worker.id)
+  const expected = worker.status === "closing" || worker.status === "killed"
+  // the last first, so that they wait in their order again
+  for (const chunk of worker.chunks.toReversed()) returnChunk(state, worker, chunk, event.detail, out)
+  if (state.status === "ended") {
+    if (state.workers.size === 0) out.push({ _tag: "Ended" })
+    return
+  }
+  if (!expected && !mayRestart(state, event.now)) {
+    out.push({ _tag: "Broken", restarts: state.restarts, detail: event.detail })
+    return end(state, out)
+  }
+  if (state.status === "open" || state.jobs.size > 0) addWorker(state, out)
+}
+
+const mayRestart = (state: State, now: number): boolean => {
+  state.restarts++
+  state.deaths.push(now)
+  while (state.deaths[0]! < now - state.options.restartMillis) state.deaths.shift()
+  return state.deaths.length <= state.options.maxRestarts
+}
+
+/** What a dead worker held: the item that had started fails, what had not goes back to the front of its job. */
+const returnChunk = (
+  state: State,
+  worker: Worker,
+  chunk: Chunk,
+  detail: unknown,
+  out: Array<Command>
+): void => {
+  const { job } = chunk
+  if (chunk.cancelled || job.stopped) {
+    if (chunk.cancelled) out.push({ _tag: "CancelEnded", worker: worker.id, run: chunk.run })
+    return release(state, chunk, out)
+  }
+  if (job.options.timeoutMillis !== undefined) out.push({ _tag: "StopTimer", worker: worker.id, run: chunk.run })
+  let from = chunk.reported
+  const held = chunk.announced >= from || chunk.moves !== undefined
+  const retry = held && chunk.moves === undefined && mayRetry(job, chunk.first + from)
+  if (held && !retry) {
+    fail(state, job, worker.id, chunk.first + from, { _tag: "Exited", detail }, out)
+    from++
+    if (job.stopped) return
+  }
+  giveBack(state, chunk, from, undefined)
+  settleWhenDone(state, job, out)
+}
+
+const mayRetry = (job: Job, index: number): boolean => {
+  if (job.options.retries === 0) return false
+  job.attempts ??= new Map()
+  const attempts = job.attempts.get(index) ?? 0
+  job.attempts.set(index, attempts + 1)
+  return attempts < job.options.retries
+}
+
+// ---------------------------------------------------------------------------------------------------- the end
+
+/** All that is pending is abandoned, all workers are killed. */
+const end = (state: State, out: Array<Command>): void => {
+  const before = state.status
+  state.status = "ended"
+  for (const job of state.jobs.values()) {
+    job.stopped = true
+    out.push({ _tag: "Abandoned", job: job.id })
+  }
+  state.jobs.clear()
+  Deque.clear(state.turn)
+  for (const worker of state.workers.values()) {
+    if (worker.status === "killed") continue
+    worker.status = "killed"
+    out.push({ _tag: "Kill", worker: worker.id })
+  }
+  if (state.workers.size === 0 && before !== "ended") out.push({ _tag: "Ended" })
+}
+
+/** A pool that closes lets its workers go when the last job is over. */
+const closeIdle = (state: State, out: Array<Command>): void => {
+  if (state.status !== "closing" || state.jobs.size > 0) return
+  state.status = "ended"
+  for (const worker of state.workers.values()) {
+    if (worker.status === "killed") continue
+    worker.status = "closing"
+    out.push({ _tag: "CloseWorker", worker: worker.id })
+  }
+  if (state.workers.size === 0) out.push({ _tag: "Ended" })
+}

@@ -1,0 +1,381 @@
+/**
+ * Carries out what the dispatcher decides: launches, posts, timers, and the delivery of outcomes to the callers. It turns
+ * what happens into events, one at a time.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { Closed, ProcessError, RestartLimitExceeded } from "../../ProcessError.ts"
+import type { ExitStatus } from "../../ProcessError.ts"
+import type { Place } from "../codec/causes.ts"
+import type { InitializerOrder, TaskDefinition } from "../codec/registry.ts"
+import { Kind } from "../protocol/messages.ts"
+import type { Boot, Crossed, ToParent } from "../protocol/messages.ts"
+import { describeStatus } from "../start/child.ts"
+import { after, makeHandle, stopChild, workerExited } from "../start/handle.ts"
+import type { Child, Launcher } from "../start/Launcher.ts"
+import type { Self } from "../start/tree.ts"
+import { nextPath } from "../start/tree.ts"
+import { begin, makeState, transition } from "./dispatcher.ts"
+import type { Block, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
+import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
+import type { Worker } from "./worker.ts"
+
+/** What a dead worker leaves for the items that it held. */
+export interface Death {
+  readonly child: Child
+  readonly status: ExitStatus
+}
+
+/** How the outcomes of a job reach its caller. Called in the order of the events; none may throw. */
+export interface Sink {
+  readonly onValues: (first: number, values: ReadonlyArray<unknown>, marked: boolean, worker: number) => void
+  readonly onFailure: (index: number, failure: ItemFailure, worker: number) => void
+  /** Nothing of the job runs any more. */
+  readonly onSettled: () => void
+  /** The pool has ended before the job. */
+  readonly onAbandoned: (error: ProcessError) => void
+  /** Room for so many more items. */
+  readonly onPull: (count: number) => void
+}
+
+export interface EngineOptions {
+  readonly name: string
+  readonly processes: number
+  readonly maxRestarts: number
+  readonly restartMillis: number
+  readonly graceMillis: number
+  readonly launcher: Launcher
+  readonly creator: Self
+  readonly initializer: (InitializerOrder & { readonly encoded: Crossed }) | undefined
+  readonly context: Context.Context<never>
+}
+
+export interface Engine {
+  readonly options: EngineOptions
+  readonly state: State
+  readonly workers: Map<number, Worker>
+  readonly sinks: Map<number, Sink>
+  readonly definitions: Array<TaskDefinition>
+  readonly tasks: Map<string, number>
+  /** Events that wait for the transition in progress. */
+  events: Array<Event>
+  busy: boolean
+  nextJob: number
+  /** Why the pool ended, for the callers that come later. */
+  closed: ProcessError | undefined
+  /** Kill means: ask first. */
+  gentle: boolean
+  ended: boolean
+  readonly endListeners: Array<() => void>
+  /** Called for every worker that came up, and for the first that did not, until all are up. */
+  onStart: ((result: ProcessError | undefined) => void) | undefined
+}
+
+export const makeEngine = (options: EngineOptions): Engine => ({
+  options,
+  state: makeState(options),
+  workers: new Map(),
+  sinks: new Map(),
+  definitions: [],
+  tasks: new Map(),
+  events: [],
+  busy: false,
+  nextJob: 1,
+  closed: undefined,
+  gentle: false,
+  ended: false,
+  endListeners: [],
+  onStart: undefined
+})
+
+export const startEngine = (engine: Engine): void => execute(engine, begin(engine.state))
+
+// ---------------------------------------------------------------------------------------------------- events
+
+export const dispatch = (engine: Engine, event: Event): void => {
+  engine.events.push(event)
+  if (engine.busy) return
+  engine.busy = true
+  try {
+    // a command may bring the next event: it waits here until this one is carried out
+    for (let i = 0; i < engine.events.length; i++) {
+      const next = engine.events[i]!
+      execute(engine, transition(engine.state, next))
+      // the outcomes of what it held have been told by now
+      if (next._tag === "WorkerExited" || next._tag === "LaunchFailed") engine.workers.delete(next.worker)
+    }
+  } finally {
+    engine.events = []
+    engine.busy = false
+  }
+}
+
+const execute = (engine: Engine, commands: ReadonlyArray<Command>): void => {
+  for (const command of commands) perform(engine, command)
+}
+
+const toEvent = (worker: number, message: ToParent): Event | undefined => {
+  switch (message[0]) {
+    case Kind.Started:
+      return { _tag: "Started", worker, run: message[1], index: message[2] }
+    case Kind.Successes:
+      return {
+        _tag: "Succeeded",
+        worker,
+        run: message[1],
+        index: message[2],
+        values: message[3],
+        marked: message[4],
+        millis: message[5]
+      }
+    case Kind.Failure:
+      return {
+        _tag: "Failed",
+        worker,
+        run: message[1],
+        index: message[2],
+        failure: { _tag: "Reported", detail: message[3] }
+      }
+    case Kind.Cancelled:
+      return { _tag: "Cancelled", worker, run: message[1] }
+    default:
+      return undefined
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- commands
+
+/** Where an item of a task ran. */
+export const placeOf = (engine: Engine, { module, name }: TaskDefinition, worker: number): Place => {
+  const child = engine.workers.get(worker)?.child
+  return { task: name, module, worker: child?.boot.identity.name ?? engine.options.name, pid: child?.pid ?? 0 }
+}
+
+const perform = (engine: Engine, command: Command): void => {
+  switch (command._tag) {
+    case "Deliver":
+      return engine.sinks.get(command.job)?.onValues(
+        command.first,
+        command.values,
+        command.marked,
+        command.worker
+      )
+    case "DeliverFailure":
+      return engine.sinks.get(command.job)?.onFailure(command.index, command.failure, command.worker)
+    case "Settled": {
+      const sink = engine.sinks.get(command.job)
+      engine.sinks.delete(command.job)
+      return sink?.onSettled()
+    }
+    case "Abandoned": {
+      const sink = engine.sinks.get(command.job)
+      engine.sinks.delete(command.job)
+      return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed"))
+    }
+    case "Pull":
+      return engine.sinks.get(command.job)?.onPull(command.count)
+    case "Launch":
+      return launch(engine, command.worker)
+    case "Broken":
+      return broken(engine, command.restarts, command.detail)
+    case "Ended":
+      engine.ended = true
+      for (const listener of engine.endListeners.splice(0)) listener()
+      return
+    default: {
+      const worker = engine.workers.get(command.worker)
+      if (worker !== undefined) performOn(engine, worker, command)
+    }
+  }
+}
+
+type WorkerCommand = Extract<Command, { readonly worker: number }>
+
+const performOn = (
+  engine: Engine,
+  worker: Worker,
+  command: Exclude<WorkerCommand, { readonly _tag: "Deliver" | "DeliverFailure" | "Launch" }>
+): void => {
+  const refused = (run: number, detail: unknown): void =>
+    dispatch(engine, { _tag: "Unsent", worker: worker.id, run, detail })
+  switch (command._tag) {
+    case "Send":
+      return sendChunk(worker, command.chunk, engine.definitions[command.chunk.job.options.task]!, refused)
+    case "Cancel":
+      sendCancel(worker, command.run, refused)
+      return awaitAnswer(engine, worker, command.run)
+    case "CancelEnded":
+      return clearTimer(worker.graces, command.run)
+    case "StartTimer": {
+      const { index, millis, run } = command
+      worker.limits.set(
+        run,
+        after(millis, () => dispatch(engine, { _tag: "TimeElapsed", worker: worker.id, run, index }))
+      )
+      return
+    }
+    case "StopTimer":
+      return clearTimer(worker.limits, command.run)
+    case "Kill":
+      return kill(engine, worker)
+    case "CloseWorker":
+      if (worker.child === undefined) worker.launching.interruptUnsafe()
+      else worker.child.channel.post([[Kind.Close]])
+      return
+  }
+}
+
+const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
+  const ask = (late: boolean): void =>
+    askRunning(worker, run, (running) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, late }))
+  worker.graces.set(run, after(engine.options.graceMillis, () => ask(true)))
+  ask(false)
+}
+
+const kill = (engine: Engine, worker: Worker): void => {
+  const { child } = worker
+  if (child === undefined) worker.launching.interruptUnsafe()
+  else if (engine.gentle) Effect.runFork(stopChild(child, engine.options.graceMillis))
+  else child.kill("SIGKILL")
+}
+
+// ---------------------------------------------------------------------------------------------------- workers
+
+const bootOf = ({ creator, initializer, launcher, name }: EngineOptions, worker: number): Boot => ({
+  identity: {
+    name: `${name}-worker-${worker}`,
+    path: nextPath(creator.path),
+    daemon: true,
+    startMethod: launcher.name
+  },
+  parent: { name: creator.name, pid: creator.pid },
+  startOptions: launcher.options,
+  initializer: initializer === undefined ? undefined : {
+    module: initializer.definition.module,
+    name: initializer.definition.name,
+    payload: initializer.encoded
+  },
+  once: false
+})
+
+const launch = (engine: Engine, id: number): void => {
+  const { context, launcher } = engine.options
+  const launching = Effect.runForkWith(context)(launcher.launch(bootOf(engine.options, id)))
+  const worker = makeWorker(id, launching)
+  engine.workers.set(id, worker)
+  launching.addObserver((exit) => {
+    if (Exit.isSuccess(exit)) return attach(engine, worker, exit.value)
+    const reason = exit.cause.reasons[0]
+    const error = reason?._tag === "Fail" ? reason.error : undefined
+    // interrupted: the pool is ending
+    if (error === undefined && reason?._tag === "Interrupt") {
+      return dispatch(engine, { _tag: "WorkerExited", worker: id, detail: undefined, now: performance.now() })
+    }
+    const detail = error ?? (reason?._tag === "Die" ? reason.defect : undefined)
+    engine.onStart?.(detail as ProcessError)
+    dispatch(engine, { _tag: "LaunchFailed", worker: id, detail, now: performance.now() })
+  })
+}
+
+const attach = (engine: Engine, worker: Worker, child: Child): void => {
+  worker.child = child
+  child.onMessages((batch) => {
+    for (const message of batch) {
+      const event = toEvent(worker.id, message)
+      if (event !== undefined) dispatch(engine, event)
+    }
+  })
+  makeHandle({
+    child,
+    creator: engine.options.creator.path.join(":"),
+    graceMillis: engine.options.graceMillis,
+    outcomeAtExit: (status) =>
+      status._tag === "Exited" && status.code === 0 ? Exit.void : Exit.fail(workerExited(child, status, undefined))
+  })
+  child.onExit((status) => {
+    clearTimers(worker)
+    const detail: Death = { child, status }
+    if (engine.onStart !== undefined) engine.onStart(workerExited(child, status, undefined))
+    dispatch(engine, { _tag: "WorkerExited", worker: worker.id, detail, now: performance.now() })
+  })
+  if (child.status() !== undefined) return
+  dispatch(engine, { _tag: "WorkerReady", worker: worker.id })
+  engine.onStart?.(undefined)
+}
+
+// ---------------------------------------------------------------------------------------------------- the end
+
+export const closedError = (engine: Engine, why: string): ProcessError =>
+  new ProcessError({
+    reason: new Closed({
+      what: "Pool",
+      message:
+        `${engine.options.name} ${why}: it takes no work. Make the pool in a scope that lives as long as its work.`
+    })
+  })
+
+const broken = (engine: Engine, restarts: number, detail: unknown): void => {
+  const { maxRestarts, name, restartMillis } = engine.options
+  const death = detail as Death | ProcessError | undefined
+  const last = death !== undefined && "child" in death
+    ? `${death.child.boot.identity.name} (pid ${death.child.pid}) ${describeStatus(death.status)}`
+    : death?.message ?? "unknown"
+  engine.closed = new ProcessError({
+    reason: new RestartLimitExceeded({
+      restarts,
+      message: `${name} has closed itself: more than ${maxRestarts} workers died within ${restartMillis} ms. ` +
+        `The last: ${last}. Look at what ends them, or raise restartIntensity.`,
+      ...(death instanceof ProcessError ? { cause: death } : {})
+    })
+  })
+}
+
+/** What a task's number is in this pool. */
+export const taskNumber = (engine: Engine, definition: TaskDefinition): number => {
+  const key = `${definition.module}\n${definition.name}`
+  const known = engine.tasks.get(key)
+  if (known !== undefined) {
+    engine.definitions[known] = definition
+    return known
+  }
+  const number = engine.definitions.push(definition) - 1
+  engine.tasks.set(key, number)
+  return number
+}
+
+/** Hands a job to the pool; its number is for {@link interruptJob}. */
+export const submit = (
+  engine: Engine,
+  sink: Sink,
+  options: JobOptions,
+  blocks: ReadonlyArray<Block>,
+  complete: boolean
+): number => {
+  const job = engine.nextJob++
+  engine.sinks.set(job, sink)
+  dispatch(engine, { _tag: "Submitted", job, options, blocks, complete })
+  return job
+}
+
+/** Completes when nothing of the job runs any more. */
+export const interruptJob = (engine: Engine, job: number): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const sink = engine.sinks.get(job)
+    if (sink === undefined) return resume(Effect.void)
+    const done = (): void => resume(Effect.void)
+    engine.sinks.set(job, {
+      onValues: () => {},
+      onFailure: () => {},
+      onPull: () => {},
+      onSettled: done,
+      onAbandoned: done
+    })
+    dispatch(engine, { _tag: "Interrupted", job })
+  })
+
+export const awaitEnd = (engine: Engine): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (engine.ended) return resume(Effect.void)
+    engine.endListeners.push(() => resume(Effect.void))
+  })

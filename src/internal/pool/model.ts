@@ -1,0 +1,211 @@
+/**
+ * What the dispatcher is about: jobs, chunks and workers; the events that it hears and the commands that it gives.
+ */
+import type * as Deque from "./Deque.ts"
+
+/** Consecutive items of a job, as they came from the caller: encoded. */
+export interface Block {
+  readonly first: number
+  readonly items: ReadonlyArray<unknown>
+  readonly marked: boolean
+  /** Buffers that move with the only item of this block: it is handed to an idle worker, once. */
+  readonly moves?: ReadonlyArray<ArrayBuffer> | undefined
+  /** At most so many of its items may be in one message. */
+  readonly limit?: number | undefined
+}
+
+/** A block that waits, and how many of its items have been handed out. */
+export interface Waiting {
+  readonly block: Block
+  readonly offset: number
+}
+
+export interface JobOptions {
+  /** A number for each task of the pool. */
+  readonly task: number
+  readonly chunkSize: number | "auto"
+  /** The first failure stops the job. */
+  readonly failFast: boolean
+  /** How many results may be unconsumed before no more items are handed out; "auto": two chunks a worker. */
+  readonly window: number | "auto"
+  readonly retries: number
+  readonly timeoutMillis: number | undefined
+}
+
+export interface Job {
+  readonly id: number
+  readonly options: JobOptions
+  readonly blocks: Deque.Deque<Waiting>
+  /** Items in `blocks`. */
+  waiting: number
+  /** Items of the source that have been supplied; of these, that have an outcome; that the consumer has taken. */
+  supplied: number
+  settled: number
+  consumed: number
+  /** The source has ended. */
+  complete: boolean
+  /** It has been asked for more items and has not answered. */
+  pulling: boolean
+  /** Interrupted, or failed fast: nothing of it runs any more, except chunks that are being cancelled. */
+  stopped: boolean
+  /** Chunks that the job waits for, when it is stopped. */
+  cancelling: number
+  queued: boolean
+  attempts: Map<number, number> | undefined
+}
+
+export interface Chunk {
+  readonly run: number
+  readonly job: Job
+  readonly first: number
+  readonly items: ReadonlyArray<unknown>
+  readonly marked: boolean
+  readonly moves: ReadonlyArray<ArrayBuffer> | undefined
+  /** What an item was expected to take when it was handed out. */
+  readonly itemMillis: number
+  /** Items with a report. */
+  reported: number
+  /** The item that the worker has said it starts, or -1. */
+  announced: number
+  /** Cancelled: its outcomes are nobody's. */
+  cancelled: boolean
+  /** The stopped job waits for it. */
+  awaited: boolean
+}
+
+export interface Worker {
+  readonly id: number
+  status: "starting" | "ready" | "closing" | "killed"
+  readonly chunks: Array<Chunk>
+  /** Items without a report. */
+  items: number
+  /** What they are expected to take. */
+  millis: number
+  /** Items that ended here, and how long they ran. */
+  tasks: number
+  busyMillis: number
+}
+
+export interface Options {
+  readonly processes: number
+  readonly maxRestarts: number
+  readonly restartMillis: number
+}
+
+export interface State {
+  readonly options: Options
+  status: "open" | "closing" | "ended"
+  readonly workers: Map<number, Worker>
+  readonly jobs: Map<number, Job>
+  /** Jobs with waiting items, taken in turn. */
+  readonly turn: Deque.Deque<Job>
+  readonly means: Array<number | undefined>
+  nextWorker: number
+  nextRun: number
+  /** When workers died, within the window. */
+  readonly deaths: Array<number>
+  completed: number
+  failed: number
+  restarts: number
+  killed: number
+}
+
+/** Why an item has no value: reported by the worker, or known to the pool. `detail` is opaque here. */
+export type ItemFailure =
+  | { readonly _tag: "Reported"; readonly detail: unknown }
+  | { readonly _tag: "Exited"; readonly detail: unknown }
+  | { readonly _tag: "Unsendable"; readonly detail: unknown }
+  | { readonly _tag: "TimedOut" }
+
+export type Event =
+  | {
+    readonly _tag: "Submitted"
+    readonly job: number
+    readonly options: JobOptions
+    readonly blocks: ReadonlyArray<Block>
+    readonly complete: boolean
+  }
+  | {
+    readonly _tag: "Supplied"
+    readonly job: number
+    readonly blocks: ReadonlyArray<Block>
+    readonly complete: boolean
+  }
+  | { readonly _tag: "Consumed"; readonly job: number; readonly count: number }
+  | { readonly _tag: "Interrupted"; readonly job: number }
+  | { readonly _tag: "WorkerReady"; readonly worker: number }
+  | { readonly _tag: "LaunchFailed"; readonly worker: number; readonly detail: unknown; readonly now: number }
+  | { readonly _tag: "WorkerExited"; readonly worker: number; readonly detail: unknown; readonly now: number }
+  | { readonly _tag: "Started"; readonly worker: number; readonly run: number; readonly index: number }
+  | {
+    readonly _tag: "Succeeded"
+    readonly worker: number
+    readonly run: number
+    readonly index: number
+    readonly values: ReadonlyArray<unknown>
+    readonly marked: boolean
+    readonly millis: number
+  }
+  | {
+    readonly _tag: "Failed"
+    readonly worker: number
+    readonly run: number
+    readonly index: number
+    readonly failure: ItemFailure
+  }
+  | { readonly _tag: "Cancelled"; readonly worker: number; readonly run: number }
+  /** The serializer refused the chunk; nothing of it was sent. */
+  | { readonly _tag: "Unsent"; readonly worker: number; readonly run: number; readonly detail: unknown }
+  /** What the worker is running, asked after a Cancel. `late`: the grace period is over. */
+  | {
+    readonly _tag: "Answered"
+    readonly worker: number
+    readonly run: number
+    readonly running: number | undefined
+    readonly late: boolean
+  }
+  | { readonly _tag: "TimeElapsed"; readonly worker: number; readonly run: number; readonly index: number }
+  | { readonly _tag: "CloseRequested" }
+  | { readonly _tag: "TerminateRequested" }
+
+export type Command =
+  | { readonly _tag: "Launch"; readonly worker: number }
+  | { readonly _tag: "Send"; readonly worker: number; readonly chunk: Chunk }
+  /** Tell the worker, ask what it runs, and ask again when the grace period is over: each answer is an `Answered`. */
+  | { readonly _tag: "Cancel"; readonly worker: number; readonly run: number }
+  /** The worker has answered a Cancel. */
+  | { readonly _tag: "CancelEnded"; readonly worker: number; readonly run: number }
+  | {
+    readonly _tag: "StartTimer"
+    readonly worker: number
+    readonly run: number
+    readonly index: number
+    readonly millis: number
+  }
+  | { readonly _tag: "StopTimer"; readonly worker: number; readonly run: number }
+  | { readonly _tag: "Kill"; readonly worker: number }
+  | { readonly _tag: "CloseWorker"; readonly worker: number }
+  | {
+    readonly _tag: "Deliver"
+    readonly job: number
+    readonly worker: number
+    readonly first: number
+    readonly values: ReadonlyArray<unknown>
+    readonly marked: boolean
+  }
+  | {
+    readonly _tag: "DeliverFailure"
+    readonly job: number
+    readonly worker: number
+    readonly index: number
+    readonly failure: ItemFailure
+  }
+  /** The job is over: every item has its outcome, or it was stopped and nothing of it runs. */
+  | { readonly _tag: "Settled"; readonly job: number }
+  /** The job is over because the pool is. */
+  | { readonly _tag: "Abandoned"; readonly job: number }
+  | { readonly _tag: "Pull"; readonly job: number; readonly count: number }
+  /** Workers died too often; the pool has ended itself. */
+  | { readonly _tag: "Broken"; readonly restarts: number; readonly detail: unknown }
+  /** The last worker is gone. */
+  | { readonly _tag: "Ended" }

@@ -1,0 +1,276 @@
+/**
+ * The calls of a pool that answer as a stream: lazy on both sides. Items are pulled from the source when the dispatcher
+ * has room for them; it has room when the consumer has taken results.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { decodeSuccess } from "../codec/causes.ts"
+import type { Place } from "../codec/causes.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
+import { encodeBlocks, failureCause } from "./calls.ts"
+import type { Block, JobOptions } from "./model.ts"
+import { dispatch, interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
+import type { Engine, Sink } from "./engine.ts"
+
+export interface StreamMode {
+  /** Results in the order of the items. */
+  readonly ordered: boolean
+  /** The first failure ends the stream, wherever it is. */
+  readonly failFast: boolean
+  /** Each item's Exit is an element; a failure does not end the stream. */
+  readonly exits: boolean
+}
+
+type Outcome = Exit.Exit<unknown, unknown>
+
+/** Results between the pool and the consumer. */
+interface Outlet {
+  readonly put: (index: number, outcome: Outcome) => void
+  /** What may be taken now, and how many items of the pool that is; or the failure that comes next. */
+  readonly take: () => { readonly values: Array<unknown>; readonly failure: Cause.Cause<unknown> | undefined }
+}
+
+const makeOutlet = (mode: StreamMode): Outlet => {
+  const byIndex = new Map<number, Outcome>()
+  let arrived: Array<Outcome> = []
+  let next = 0
+
+  const nextOutcome = (): Outcome | undefined => {
+    if (!mode.ordered) return arrived[next]
+    return byIndex.get(next)
+  }
+  const dropNext = (): void => {
+    if (mode.ordered) byIndex.delete(next)
+    next++
+  }
+  const compact = (): void => {
+    if (mode.ordered || next === 0) return
+    arrived = arrived.slice(next)
+    next = 0
+  }
+
+  return {
+    put: (index, outcome) => {
+      if (mode.ordered) byIndex.set(index, outcome)
+      else arrived.push(outcome)
+    },
+    take: () => {
+      const values: Array<unknown> = []
+      let failure: Cause.Cause<unknown> | undefined
+      while (true) {
+        const outcome = nextOutcome()
+        if (outcome === undefined) break
+        if (mode.exits) values.push(outcome)
+        else if (Exit.isSuccess(outcome)) values.push(outcome.value)
+        else {
+          // the results before it come first
+          if (values.length === 0) failure = outcome.cause
+          break
+        }
+        dropNext()
+      }
+      compact()
+      return { values, failure }
+    }
+  }
+}
+
+/** Where the items come from; each answer is a call of `supply`. */
+interface Source {
+  readonly ask: (count: number) => void
+}
+
+interface Supply {
+  readonly items: (items: ReadonlyArray<unknown>) => void
+  readonly end: (cause: Cause.Cause<unknown> | undefined) => void
+}
+
+const iterableSource = (iterator: Iterator<unknown>, supply: Supply): Source => ({
+  ask: (count) => {
+    const items: Array<unknown> = []
+    try {
+      while (items.length < count) {
+        const step = iterator.next()
+        if (step.done === true) {
+          supply.items(items)
+          return supply.end(undefined)
+        }
+        items.push(step.value)
+      }
+    } catch (defect) {
+      supply.items(items)
+      return supply.end(Cause.die(defect))
+    }
+    supply.items(items)
+  }
+})
+
+const openIterable = (items: Iterable<unknown>, supply: Supply): Effect.Effect<Source, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => items[Symbol.iterator]()),
+      (iterator) => Effect.sync(() => iterator.return?.())
+    ),
+    (iterator) => iterableSource(iterator, supply)
+  )
+
+const openStream = Effect.fnUntraced(function*(items: Stream.Stream<unknown, unknown, unknown>, supply: Supply) {
+  const pull = yield* Stream.toPull(items)
+  let wake: (() => void) | undefined
+  let asked = false
+  const demand = Effect.callback<void>((resume) => {
+    if (asked) {
+      asked = false
+      return resume(Effect.void)
+    }
+    wake = () => resume(Effect.void)
+  })
+  const feed = Effect.forever(
+    Effect.flatMap(demand, () => Effect.map(pull, (chunk) => supply.items(chunk)))
+  )
+  yield* Effect.forkScoped(Effect.matchCause(feed, {
+    onSuccess: () => {},
+    onFailure: (cause) => supply.end(Pull.isDoneCause(cause) ? undefined : cause)
+  }))
+  const source: Source = {
+    ask: () => {
+      if (wake === undefined) asked = true
+      else {
+        const go = wake
+        wake = undefined
+        go()
+      }
+    }
+  }
+  return source
+})
+
+export const streamAll = (
+  engine: Engine,
+  definition: TaskDefinition,
+  items: Iterable<unknown> | Stream.Stream<unknown, unknown, unknown>,
+  options: Omit<JobOptions, "task" | "failFast">,
+  mode: StreamMode
+): Stream.Stream<unknown, unknown, unknown> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const outlet = makeOutlet(mode)
+    let waiting: (() => void) | undefined
+    let over = false
+    /** What the stream ends with after the results that are there. */
+    let ending: Cause.Cause<unknown> | undefined
+    let supplied = 0
+    let sourceEnded = false
+    /** Outcomes that never were the pool's: payloads that could not be encoded. */
+    let own = 0
+
+    const notify = (): void => {
+      const resume = waiting
+      waiting = undefined
+      resume?.()
+    }
+    const sendBlocks = (blocks: ReadonlyArray<Block>, complete: boolean): void =>
+      dispatch(engine, { _tag: "Supplied", job, blocks, complete })
+
+    const supply: Supply = {
+      items: (values) => {
+        if (sourceEnded) return
+        const first = supplied
+        supplied += values.length
+        const { border } = engine.options.launcher
+        try {
+          return sendBlocks(encodeBlocks(definition, values, first, border), false)
+        } catch {
+          // some item cannot cross: find it
+        }
+        const blocks: Array<Block> = []
+        for (let i = 0; i < values.length; i++) {
+          // one bad item among many: those before it are sent, those after it only where failures are elements
+          try {
+            blocks.push(...encodeBlocks(definition, [values[i]], first + i, border))
+          } catch (error) {
+            if (!mode.exits) {
+              sendBlocks(blocks, false)
+              return supply.end(Cause.fail(error))
+            }
+            own++
+            outlet.put(first + i, Exit.fail(error))
+            notify()
+          }
+        }
+        sendBlocks(blocks, false)
+      },
+      end: (cause) => {
+        if (sourceEnded) return
+        sourceEnded = true
+        ending = cause
+        sendBlocks([], true)
+      }
+    }
+
+    const put = (index: number, outcome: Outcome): void => {
+      if (mode.failFast && Exit.isFailure(outcome)) ending = outcome.cause
+      else outlet.put(index, outcome)
+    }
+    const sink: Sink = {
+      onValues: (first, values, marked, worker) => {
+        const place = (): Place => placeOf(engine, definition, worker)
+        values.forEach((value, i) => put(first + i, decodeSuccess(value, marked, place, definition.success)))
+        notify()
+      },
+      onFailure: (index, failure, worker) => {
+        put(index, Exit.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker)))
+        notify()
+      },
+      onSettled: () => {
+        over = true
+        notify()
+      },
+      onAbandoned: (error) => {
+        over = true
+        ending ??= Cause.fail(error)
+        notify()
+      },
+      onPull: (count) => source.ask(count)
+    }
+
+    const source = yield* Stream.isStream(items) ? openStream(items, supply) : openIterable(items, supply)
+    // the source is asked when it can answer: `job` is known then
+    let job = 0
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        job = submit(
+          engine,
+          { ...sink, onPull: (count) => queueMicrotask(() => source.ask(count)) },
+          { ...options, task: taskNumber(engine, definition), failFast: mode.failFast },
+          [],
+          false
+        )
+      }),
+      () => Effect.suspend(() => interruptJob(engine, job))
+    )
+
+    const ready = Effect.callback<void>((resume) => {
+      waiting = () => resume(Effect.void)
+      return Effect.sync(() => {
+        waiting = undefined
+      })
+    })
+    const pull: Pull.Pull<readonly [unknown, ...Array<unknown>], unknown> = Effect.suspend(() => {
+      const { failure, values } = outlet.take()
+      const [head, ...tail] = values
+      if (values.length > 0) {
+        const mine = Math.min(own, values.length)
+        own -= mine
+        dispatch(engine, { _tag: "Consumed", job, count: values.length - mine })
+        return Effect.succeed([head, ...tail] as const)
+      }
+      if (failure !== undefined) return Effect.failCause(failure)
+      if (over) return ending === undefined ? Cause.done() : Effect.failCause(ending)
+      return Effect.flatMap(ready, () => pull)
+    })
+    return Stream.fromPull(Effect.succeed(pull))
+  }))

@@ -1,0 +1,122 @@
+/**
+ * A pool's side of one worker: what goes out is collected and posted once per microtask; a batch that the serializer
+ * refuses is posted message by message, so that only the message at fault is refused.
+ */
+import type * as Fiber from "effect/Fiber"
+import type { ProcessError } from "../../ProcessError.ts"
+import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import type { ToChild } from "../protocol/messages.ts"
+import { after } from "../start/handle.ts"
+import type { Child } from "../start/Launcher.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
+import type { Chunk } from "./model.ts"
+
+export interface Worker {
+  readonly id: number
+  readonly launching: Fiber.Fiber<Child, ProcessError>
+  child: Child | undefined
+  outbox: Array<ToChild>
+  transfers: Array<ArrayBuffer>
+  /** Tasks that it has been told of. */
+  readonly known: Set<number>
+  /** How to give up the wait for an answer to a Cancel, and the limit of an item's time, by run. */
+  readonly graces: Map<number, () => void>
+  readonly limits: Map<number, () => void>
+}
+
+export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessError>): Worker => ({
+  id,
+  launching,
+  child: undefined,
+  outbox: [],
+  transfers: [],
+  known: new Set(),
+  graces: new Map(),
+  limits: new Map()
+})
+
+const flagsOf = (chunk: Chunk): number =>
+  (chunk.marked ? flagMarked : 0) |
+  (chunk.job.options.failFast ? flagFailFast : 0) |
+  (chunk.job.options.timeoutMillis === undefined ? 0 : flagAnnounce)
+
+type Refused = (run: number, cause: unknown) => void
+
+const collect = (worker: Worker, message: ToChild, refused: Refused): void => {
+  if (worker.outbox.length === 0) queueMicrotask(() => flush(worker, refused))
+  worker.outbox.push(message)
+}
+
+export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefinition, refused: Refused): void => {
+  const { task } = chunk.job.options
+  if (!worker.known.has(task)) {
+    worker.known.add(task)
+    collect(worker, [Kind.Define, task, definition.module, definition.name], refused)
+  }
+  if (chunk.moves !== undefined) worker.transfers.push(...chunk.moves)
+  collect(worker, [Kind.Run, chunk.run, task, chunk.items, flagsOf(chunk)], refused)
+}
+
+export const sendCancel = (worker: Worker, run: number, refused: Refused): void =>
+  collect(worker, [Kind.Cancel, run], refused)
+
+const flush = (worker: Worker, refused: Refused): void => {
+  const { child, outbox, transfers } = worker
+  worker.outbox = []
+  worker.transfers = []
+  if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
+  try {
+    child.channel.post(outbox, transfers)
+  } catch (cause) {
+    if (outbox.length === 1) refuse(outbox[0]!, cause, refused)
+    else for (const message of outbox) postAlone(child, message, transfers, refused)
+  }
+}
+
+const postAlone = (
+  child: Child,
+  message: ToChild,
+  transfers: ReadonlyArray<ArrayBuffer>,
+  refused: Refused
+): void => {
+  try {
+    // buffers that have moved with another message are detached, and cannot be listed again
+    child.channel.post([message], message[0] === Kind.Run ? transfers.filter((buffer) => !buffer.detached) : [])
+  } catch (cause) {
+    refuse(message, cause, refused)
+  }
+}
+
+const refuse = (message: ToChild, cause: unknown, refused: Refused): void => {
+  if (message[0] !== Kind.Run) throw cause // the others are ours, and can be cloned
+  refused(message[1], cause)
+}
+
+/** A worker whose helper thread does not answer in this time is taken to run what it was asked about. */
+const answerMillis = 500
+
+export const askRunning = (worker: Worker, run: number, answer: (running: number | undefined) => void): void => {
+  const child = worker.child
+  if (child === undefined || child.status() !== undefined) return
+  let answered = false
+  const tell = (running: number | undefined): void => {
+    if (answered) return
+    answered = true
+    giveUp()
+    answer(running)
+  }
+  const giveUp = after(answerMillis, () => tell(run))
+  child.running(tell)
+}
+
+export const clearTimers = (worker: Worker): void => {
+  for (const timers of [worker.graces, worker.limits]) {
+    for (const cancel of timers.values()) cancel()
+    timers.clear()
+  }
+}
+
+export const clearTimer = (timers: Map<number, () => void>, run: number): void => {
+  timers.get(run)?.()
+  timers.delete(run)
+}

@@ -1,0 +1,36 @@
+/**
+ * What the child of every start method but inline does besides its session: it tells the package's modules who it is, and
+ * reports what it can when it ends.
+ */
+import type { Channel } from "../channel/Channel.ts"
+import type { ToChild, ToParent } from "../protocol/messages.ts"
+import { setChildGlobal } from "./childGlobal.ts"
+import { startSession } from "./session.ts"
+
+const stackOf = (cause: unknown): string => cause instanceof Error ? cause.stack ?? cause.message : String(cause)
+
+export interface ChildOptions {
+  readonly channel: Channel<ToParent, ToChild>
+  readonly progress: Int32Array
+  /** Ends the child as a termination from outside would. */
+  readonly stop: () => void
+  readonly onBoot: () => void
+}
+
+/** Runs the session that is this child's purpose. */
+export const runChild = ({ channel, onBoot, progress, stop }: ChildOptions): void => {
+  const session = startSession({
+    channel,
+    pid: process.pid,
+    progress,
+    launchers: () => import("../start/launchers.ts"),
+    exit: (code) => process.exit(code),
+    stop,
+    onBoot: (boot) => {
+      setChildGlobal({ boot, pid: process.pid, notice: (text) => session.notice(text) })
+      onBoot()
+    }
+  })
+  process.on("exit", session.lastReport)
+  process.on("uncaughtExceptionMonitor", (cause) => session.notice(stackOf(cause)))
+}

@@ -1,0 +1,21 @@
+/**
+ * What a spawned process boots. Descriptor 3 is read, 4 is written, 5 ends when the parent does.
+ */
+import { enableCompileCache } from "node:module"
+import { Socket } from "node:net"
+import { fromDescriptor } from "../channel/socket.ts"
+import { runChild } from "./child.ts"
+import { watchParent } from "./watchdog.ts"
+
+enableCompileCache?.()
+// Ctrl-C reaches the whole group: the parent's scope decides what becomes of its children
+process.on("SIGINT", () => {})
+
+const readable = new Socket({ fd: 3, readable: true, writable: false })
+const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
+runChild({
+  channel: fromDescriptor(readable, 4, Number(process.argv[2])),
+  progress,
+  stop: () => process.kill(process.pid, "SIGTERM"),
+  onBoot: () => watchParent(5, progress)
+})

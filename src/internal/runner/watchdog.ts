@@ -1,0 +1,39 @@
+/**
+ * A child whose parent is gone leaves by itself when its event loop turns. One that computes without end is ended by a
+ * thread of its own, which sleeps on a descriptor that the parent holds open. The same thread answers what the child is
+ * running while its event loop does not turn: a byte is the question, four bytes are the answer.
+ */
+import { Worker } from "node:worker_threads"
+
+/** After the time that the session gives to finalizers, and within two seconds. */
+const patienceMillis = 1500
+
+const source = `
+const { Socket } = require("node:net")
+const { workerData } = require("node:worker_threads")
+const { descriptor, patienceMillis, progress } = workerData
+const alive = new Socket({ fd: descriptor, readable: true, writable: true })
+alive.on("error", () => {})
+alive.on("end", () => alive.destroy())
+alive.on("close", () => setTimeout(() => process.kill(process.pid, "SIGKILL"), patienceMillis))
+alive.on("data", (questions) => {
+  for (const _ of questions) {
+    const answer = Buffer.alloc(4)
+    answer.writeInt32LE(Atomics.load(progress, 0))
+    alive.write(answer)
+  }
+})
+`
+
+export const watchParent = (descriptor: number, progress: Int32Array): void => {
+  const worker = new Worker(source, {
+    eval: true,
+    name: "watchdog",
+    workerData: { descriptor, patienceMillis, progress },
+    execArgv: [],
+    env: {},
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
+  })
+  worker.on("error", () => {}) // without a watchdog the child still notices the closed channel when its loop turns
+  worker.unref()
+}

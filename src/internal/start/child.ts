@@ -1,0 +1,143 @@
+/**
+ * From a body to a child that is up: what every start method shares. It waits for the child's first word, keeps what it
+ * says until somebody listens, and reports its end once.
+ */
+import * as Effect from "effect/Effect"
+import { ProcessError, StartFailed } from "../../ProcessError.ts"
+import type { ExitStatus } from "../../ProcessError.ts"
+import { reasonToError } from "../codec/causes.ts"
+import { Kind } from "../protocol/messages.ts"
+import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
+import type { Body, Child } from "./Launcher.ts"
+
+/** How long a child may take until it is ready, unless its start method says otherwise. */
+export const defaultStartMillis = 30_000
+
+export const describeStatus = (status: ExitStatus): string =>
+  status._tag === "Exited" ? `exited with code ${status.code}` : `was ended by ${status.signal}`
+
+/** The run that is noted in a progress word. */
+export const runIn = (progress: Int32Array): number | undefined => {
+  const run = Atomics.load(progress, 0)
+  return run < 0 ? undefined : run
+}
+
+/** The last lines of a text, for messages. */
+export const lastLines = (text: string, lines = 12): string => text.trimEnd().split("\n").slice(-lines).join("\n")
+
+const startFailed = (boot: Boot, message: string, cause?: unknown): ProcessError => {
+  const { name, startMethod } = boot.identity
+  const said = `${name} (${startMethod}) did not start: ${message}`
+  return new ProcessError({
+    reason: cause === undefined
+      ? new StartFailed({ startMethod, message: said })
+      : new StartFailed({ startMethod, message: said, cause })
+  })
+}
+
+const withWords = (message: string, words: string): string => words === "" ? message : `${message}\n${words}`
+
+/**
+ * Launches and waits until the child is ready. `make` may throw (a missing executable): that is a `StartFailed` too.
+ */
+export const launchChild = (boot: Boot, startMillis: number, make: () => Body): Effect.Effect<Child, ProcessError> =>
+  Effect.callback<Child, ProcessError>((resume) => {
+    const launchedAt = performance.now()
+    let body: Body
+    try {
+      body = make()
+    } catch (cause) {
+      return resume(Effect.fail(startFailed(boot, cause instanceof Error ? cause.message : String(cause), cause)))
+    }
+    let status: ExitStatus | undefined
+    let words = ""
+    let refusal: EncodedReason | undefined
+    let ready = false
+    let timedOut = false
+    let held: Array<ReadonlyArray<ToParent>> = []
+    let onBatch: ((batch: ReadonlyArray<ToParent>) => void) | undefined
+    const exits: Array<(status: ExitStatus) => void> = []
+
+    const deadline = setTimeout(() => {
+      timedOut = true
+      body.kill("SIGKILL")
+    }, startMillis)
+
+    const deliver = (batch: ReadonlyArray<ToParent>): void => {
+      for (const message of batch) {
+        if (message[0] === Kind.Notice) words = message[1]
+      }
+      if (onBatch === undefined) held.push(batch)
+      else onBatch(batch)
+    }
+
+    const child: Omit<Child, "startUpMillis"> = {
+      pid: body.pid,
+      channel: body.channel,
+      running: body.running,
+      kill: body.kill,
+      stdout: body.stdout,
+      stderr: body.stderr,
+      boot,
+      status: () => status,
+      onExit: (listener) => status === undefined ? void exits.push(listener) : listener(status),
+      lastWords: () => words,
+      onMessages: (listener) => {
+        onBatch = listener
+        const before = held
+        held = []
+        for (const batch of before) listener(batch)
+      }
+    }
+
+    body.channel.listen((batch) => {
+      if (ready) return deliver(batch)
+      for (let i = 0; i < batch.length; i++) {
+        const message = batch[i]!
+        if (message[0] === Kind.BootFailed) refusal = message[1]
+        else if (message[0] === Kind.Notice) words = message[1]
+        else if (message[0] === Kind.Ready) {
+          ready = true
+          clearTimeout(deadline)
+          if (i + 1 < batch.length) deliver(batch.slice(i + 1))
+          return resume(Effect.succeed({ ...child, startUpMillis: performance.now() - launchedAt }))
+        }
+      }
+    }, () => {})
+
+    body.onEnd((ended, platformWords) => {
+      status = ended
+      if (words === "") words = platformWords
+      clearTimeout(deadline)
+      body.channel.close()
+      if (!ready) {
+        resume(Effect.fail(
+          timedOut
+            ? startFailed(boot, withWords(`it was not ready within ${startMillis} ms and was killed.`, words))
+            : refusal !== undefined
+            ? reasonToError(refusal, boot.identity.startMethod)
+            : startFailed(boot, withWords(`it ${describeStatus(ended)} before it was ready.`, words))
+        ))
+      }
+      for (const listener of exits) listener(ended)
+    })
+
+    try {
+      body.channel.post([[Kind.Boot, boot]])
+    } catch (cause) {
+      // the initializer's payload could not be cloned after all: `refusal` is told when the child has ended
+      refusal = {
+        _tag: "StartFailed",
+        message: `the payload of its initializer cannot cross: ${
+          cause instanceof Error ? cause.message : String(cause)
+        }`
+      }
+      body.kill("SIGKILL")
+    }
+
+    return Effect.callback<void>((done) => {
+      if (status !== undefined) return done(Effect.void)
+      exits.push(() => done(Effect.void))
+      body.kill("SIGKILL")
+    })
+  })

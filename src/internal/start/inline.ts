@@ -1,0 +1,55 @@
+/**
+ * The child that is no child: a session in this very thread, behind the same codec and the same protocol. For the tests
+ * of programs that use this library.
+ */
+import type { ExitStatus } from "../../ProcessError.ts"
+import { makePair } from "../channel/inline.ts"
+import type { ToChild, ToParent } from "../protocol/messages.ts"
+import { startSession } from "../runner/session.ts"
+import { defaultStartMillis, launchChild, runIn } from "./child.ts"
+import type { Body, Launcher } from "./Launcher.ts"
+
+const makeBody = (): Body => {
+  const [channel, childChannel] = makePair<ToChild, ToParent>()
+  const listeners: Array<(status: ExitStatus, words: string) => void> = []
+  let ended = false
+
+  const end = (code: number): void => {
+    if (ended) return
+    ended = true
+    channel.close()
+    // after the last batch, which is delivered in a microtask that is already queued
+    queueMicrotask(() => {
+      for (const listener of listeners) listener({ _tag: "Exited", code }, "")
+    })
+  }
+
+  const progress = new Int32Array(1).fill(-1)
+  startSession({
+    progress,
+    channel: childChannel,
+    pid: process.pid,
+    launchers: () => Promise.resolve({ launcherFor: () => inline }),
+    exit: end,
+    stop: () => end(1),
+    onBoot: () => {}
+  })
+
+  return {
+    pid: process.pid,
+    channel,
+    onEnd: (listener) => void listeners.push(listener),
+    running: (answer) => answer(runIn(progress)),
+    // there is nothing that could be killed from outside: its fiber is interrupted by the end of the channel
+    kill: () => end(1),
+    stdout: undefined,
+    stderr: undefined
+  }
+}
+
+export const inline: Launcher = {
+  name: "inline",
+  border: { sharesMemory: true },
+  options: undefined,
+  launch: (boot) => launchChild(boot, defaultStartMillis, makeBody)
+}

@@ -1,0 +1,21 @@
+/**
+ * The launcher of a start method by its name and options, for a child that starts children of its own.
+ */
+import { inline } from "./inline.ts"
+import type { Launcher } from "./Launcher.ts"
+import type { Name } from "./service.ts"
+import { spawn } from "./spawn.ts"
+import type { SpawnOptions } from "./spawn.ts"
+import { threads } from "./threads.ts"
+import type { ThreadOptions } from "./threads.ts"
+
+export const launcherFor = (name: Name, options: unknown): Launcher => {
+  switch (name) {
+    case "inline":
+      return inline
+    case "threads":
+      return threads(options as ThreadOptions) // what the parent's launcher was made with
+    default:
+      return spawn(options as SpawnOptions)
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Children that are OS processes: a fresh Node that boots the runner. It talks over inherited socket pairs, so there is
+ * no file and no address. The README beside this file draws the descriptors.
+ */
+import { Buffer } from "node:buffer"
+import { spawn as spawnProcess } from "node:child_process"
+import type { StdioOptions } from "node:child_process"
+import { constants } from "node:os"
+import type { Readable, Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import type { ExitStatus } from "../../ProcessError.ts"
+import { fromStreams } from "../channel/socket.ts"
+import { maxFrameBytes } from "../protocol/frames.ts"
+import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
+import { capture } from "./capture.ts"
+import { defaultStartMillis, lastLines, launchChild } from "./child.ts"
+import { runnerUrl } from "./entry.ts"
+import type { Body, Launcher } from "./Launcher.ts"
+
+/** Plain data: a child starts its own children with the same. */
+export interface SpawnOptions {
+  readonly execPath?: string | undefined
+  readonly execArgv?: ReadonlyArray<string> | undefined
+  readonly env?: Record<string, string> | undefined
+  readonly extendEnv?: Record<string, string> | undefined
+  readonly cwd?: string | undefined
+  readonly stdio?: "inherit" | "capture" | undefined
+  readonly startMillis?: number | undefined
+  readonly maxMessageBytes?: number | undefined
+}
+
+const takesValue = new Set(["-e", "--eval", "-p", "--print", "-pe", "--input-type", "--watch-path"])
+const own = /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--input-type|--inspect|--test|--watch|--run)(\b|$)/
+
+/** The flags of this process that make sense for a child: not its script, its debugger, or its test runner. */
+export const inheritedFlags = (flags: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const kept: Array<string> = []
+  for (let i = 0; i < flags.length; i++) {
+    const flag = flags[i]!
+    if (!own.test(flag)) kept.push(flag)
+    else if (takesValue.has(flag)) i++
+  }
+  return kept
+}
+
+const environment = (options: SpawnOptions): NodeJS.ProcessEnv => {
+  const { NODE_CHANNEL_FD: _channel, NODE_CHANNEL_SERIALIZATION_MODE: _mode, ...base } = options.env ?? process.env
+  return { ...base, ...options.extendEnv }
+}
+
+const statusOf = (code: number | null, signal: NodeJS.Signals | null): ExitStatus =>
+  signal === null
+    ? { _tag: "Exited", code: code ?? 1 }
+    : { _tag: "Signaled", signal, number: constants.signals[signal] }
+
+/** The thread at the other end answers each byte with the number of the run, in order. */
+const askThrough = (alive: Readable & Writable): Body["running"] => {
+  const waiting: Array<(run: number | undefined) => void> = []
+  let received = Buffer.alloc(0)
+  alive.on("error", () => {})
+  alive.on("data", (block: Buffer) => {
+    received = Buffer.concat([received, block])
+    while (received.length >= 4) {
+      const run = received.readInt32LE(0)
+      received = received.subarray(4)
+      waiting.shift()?.(run < 0 ? undefined : run)
+    }
+  })
+  return (answer) => {
+    waiting.push(answer)
+    if (!alive.destroyed) alive.write("?")
+  }
+}
+
+const makeBody = (options: SpawnOptions, boot: Boot): Body => {
+  const limit = options.maxMessageBytes ?? maxFrameBytes
+  const captured = options.stdio === "capture"
+  const output = captured ? "pipe" : "inherit"
+  // 3: to the child, 4: back, 5: open as long as this process lives
+  const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
+  const child = spawnProcess(
+    options.execPath ?? process.execPath,
+    [...options.execArgv ?? inheritedFlags(process.execArgv), fileURLToPath(runnerUrl("processMain")), String(limit)],
+    { stdio, env: environment(options), ...(options.cwd === undefined ? {} : { cwd: options.cwd }) }
+  )
+  const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for
+  const running = askThrough(alive!)
+  const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
+  const errors = captured ? capture(stderr!, boot.once) : undefined
+  let onEnd: ((status: ExitStatus, words: string) => void) | undefined
+  let status: ExitStatus | undefined
+  let failure = ""
+  let drained = false
+
+  const settle = (): void => {
+    // the last report may still be in the socket when the exit is known: both have to be over
+    if (status === undefined || !drained || onEnd === undefined) return
+    const tell = onEnd
+    onEnd = undefined
+    alive!.destroy()
+    tell(status, lastLines(failure === "" ? errors?.tail() ?? "" : failure))
+  }
+
+  child.once("error", (cause) => {
+    if (child.pid !== undefined) return // a signal that could not be sent: the child lives, or its exit is on the way
+    failure = `${options.execPath ?? process.execPath} could not be started: ${cause.message}`
+    status = { _tag: "Exited", code: 127 }
+    drained = true
+    settle()
+  })
+  child.once("exit", (code, signal) => {
+    status = statusOf(code, signal)
+    settle()
+  })
+  fromChild!.once("close", () => {
+    drained = true
+    settle()
+  })
+
+  return {
+    pid: child.pid ?? 0,
+    channel,
+    onEnd: (listener) => {
+      onEnd = listener
+      settle()
+    },
+    running,
+    kill: (signal) => void child.kill(signal),
+    stdout: captured ? capture(stdout!, boot.once) : undefined,
+    stderr: errors
+  }
+}
+
+export const spawn = (options: SpawnOptions): Launcher => ({
+  name: "spawn",
+  border: { sharesMemory: false },
+  options,
+  launch: (boot) => launchChild(boot, options.startMillis ?? defaultStartMillis, () => makeBody(options, boot))
+})
