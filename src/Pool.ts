@@ -39,7 +39,7 @@ import type { Initializer } from "./Initializer.ts"
 import { encodePayload, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf } from "./internal/codec/registry.ts"
 import { notShareable } from "./internal/codec/values.ts"
-import { applyOne, mapAll } from "./internal/pool/calls.ts"
+import { applyEverywhere, applyOne, mapAll } from "./internal/pool/calls.ts"
 import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./internal/pool/engine.ts"
 import type { Engine } from "./internal/pool/engine.ts"
 import { streamAll } from "./internal/pool/stream.ts"
@@ -429,7 +429,10 @@ export const applyAsync: {
   Effect.suspend(() => {
     const { engine, scope } = internalsOf(pool)
     const call = applyOne(engine, taskOf(task), payload, itemOptions("Pool.applyAsync", options))
-    return Effect.forkIn(call, scope, { startImmediately: true })
+    // the fibers of a pool that is gone have no scope any more: they only say so
+    return engine.closed === undefined
+      ? Effect.forkIn(call, scope, { startImmediately: true })
+      : Effect.forkDetach(call, { startImmediately: true })
   }) as Effect.Effect<Fiber.Fiber<A, E | ProcessError>> // decoded by the task's schemas
 
 const streamOf = (
@@ -608,6 +611,38 @@ export const imapExit: {
     options?: MapOptions
   ): Stream.Stream<Exit.Exit<A, E | ProcessError>, E0, R0>
 } = streamCall("Pool.imapExit", { ordered: true, failFast: false, exits: true })
+
+/**
+ * Runs a task once on every worker: to warm a cache, or to ask each how it is. The results are in the order of the
+ * workers.
+ *
+ * **Details**
+ *
+ * It fails with the first failure. A worker that is just being replaced runs it when it is up.
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const broadcast: {
+  <R, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<void, A, E, R1>,
+    payload?: void
+  ): Effect.Effect<Array<A>, E | ProcessError>
+  <R, P, A, E, R1 extends R | Provided>(
+    pool: Pool<R>,
+    task: Task<P, A, E, R1>,
+    payload: NoInfer<P>
+  ): Effect.Effect<Array<A>, E | ProcessError>
+} = <R, P, A, E, R1 extends R | Provided>(
+  pool: Pool<R>,
+  task: Task<P, A, E, R1>,
+  payload?: P
+): Effect.Effect<Array<A>, E | ProcessError> =>
+  Effect.suspend(() => applyEverywhere(internalsOf(pool).engine, taskOf(task), payload)) as Effect.Effect<
+    Array<A>,
+    E | ProcessError
+  > // decoded by the task's schemas
 
 // ---------------------------------------------------------------------------------------------------- ending
 

@@ -10,6 +10,17 @@ export interface PortChannel<in Out, out In> extends Channel<Out, In> {
   readonly drain: () => void
 }
 
+/** All that lies in the port's queue after this batch, as one. */
+const withQueued = <In>(port: MessagePort, batch: ReadonlyArray<In>): ReadonlyArray<In> => {
+  let all: Array<In> | undefined
+  while (true) {
+    const received = receiveMessageOnPort(port) as { readonly message: ReadonlyArray<In> } | undefined
+    if (received === undefined) return all ?? batch
+    all ??= batch.slice()
+    for (const message of received.message) all.push(message)
+  }
+}
+
 export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In> => {
   let onBatch: ((batch: ReadonlyArray<In>) => void) | undefined
   let closed = false
@@ -21,18 +32,16 @@ export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In
     },
     listen: (listener, onClose) => {
       onBatch = listener
-      port.on("message", listener)
+      // one by one, each message would be answered by a message: under load none would ever be a batch
+      port.on("message", (batch: ReadonlyArray<In>) => listener(withQueued(port, batch)))
       port.once("close", () => {
         closed = true
         onClose()
       })
     },
     drain: () => {
-      while (true) {
-        const received = receiveMessageOnPort(port) as { readonly message: ReadonlyArray<In> } | undefined
-        if (received === undefined) return
-        onBatch?.(received.message)
-      }
+      const rest = withQueued<In>(port, [])
+      if (rest.length > 0) onBatch?.(rest)
     },
     keepAlive: (alive) => alive ? port.ref() : port.unref(),
     close: () => {

@@ -23,9 +23,10 @@ const listenTo = <In>(
   onClose: () => void
 ): void => {
   const reader = makeFrameReader(limit)
-  let batches: Array<ReadonlyArray<In>> = []
+  let messages: Array<In> = []
   const onBody = (body: Buffer): void => {
-    batches.push(decodeBody(body) as ReadonlyArray<In>) // the peer is our own code
+    const batch = decodeBody(body) as ReadonlyArray<In> // the peer is our own code
+    for (const message of batch) messages.push(message)
   }
   readable.on("data", (block: Buffer) => {
     try {
@@ -33,9 +34,10 @@ const listenTo = <In>(
     } catch {
       readable.destroy() // not a stream of ours any more: to the owner that is the end of the peer
     }
-    const complete = batches
-    batches = []
-    for (const batch of complete) onBatch(batch)
+    if (messages.length === 0) return
+    const complete = messages
+    messages = []
+    onBatch(complete)
   })
   // a reset is an end: what matters is that nothing comes any more
   readable.on("error", () => {})

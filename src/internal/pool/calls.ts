@@ -35,6 +35,7 @@ export const failureCause = (
         engine.options.launcher.name
       )
     case "Exited": {
+      if (failure.detail instanceof ProcessError) return Cause.fail(failure.detail)
       const { child, status } = failure.detail as Death // what the engine gave the dispatcher
       return Cause.fail(workerExited(child, status, definition.name))
     }
@@ -172,4 +173,19 @@ export const mapAll = (
       true
     )
     return interruptJob(engine, job)
+  })
+
+/** One item on every worker: the results in the order of the workers. */
+export const applyEverywhere = (
+  engine: Engine,
+  definition: TaskDefinition,
+  payload: unknown
+): Effect.Effect<Array<unknown>, unknown> =>
+  Effect.suspend(() => {
+    const workers = Array.from(engine.state.workers.values()).filter((worker) => worker.status !== "killed")
+    return Effect.forEach(
+      workers,
+      (worker) => applyOne(engine, definition, payload, { retries: 0, timeoutMillis: undefined, worker: worker.id }),
+      { concurrency: "unbounded" }
+    )
   })

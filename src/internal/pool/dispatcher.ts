@@ -69,7 +69,7 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
       exited(state, event, out)
       break
     case "Started":
-      started(state, event.worker, event.run, event.index, out)
+      started(state, event, out)
       return out
     case "Succeeded":
       succeeded(state, event, out)
@@ -223,11 +223,20 @@ const roomOf = (state: State, job: Job, size: number): number => {
 const hasRoom = (worker: Worker): boolean =>
   worker.status === "ready" && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead
 
+const someRoom = (state: State): boolean => {
+  for (const worker of state.workers.values()) {
+    if (hasRoom(worker)) return true
+  }
+  return false
+}
+
 const workerFor = (state: State, job: Job): Worker | undefined => {
   // an item of unknown cost, or one that moves, goes to an idle worker only
   const idleOnly = state.means[job.options.task] === undefined || Deque.peek(job.blocks)!.block.moves !== undefined
+  const { worker: bound } = job.options
   let best: Worker | undefined
   for (const worker of state.workers.values()) {
+    if (bound !== undefined && worker.id !== bound) continue
     // a chunk without items is being cancelled: its worker counts as free when it has said so
     const usable = worker.chunks.length === 0 ? worker.status === "ready" : !idleOnly && hasRoom(worker)
     if (!usable) continue
@@ -252,9 +261,14 @@ const assign = (state: State, out: Array<Command>): void => {
       continue
     }
     const worker = workerFor(state, job)
-    if (worker !== undefined) send(worker, take(state, job, Math.min(size, room)), out)
-    else if (Array.from(state.workers.values()).some(hasRoom)) parked++ // another job may have a use for it
-    else return void Deque.pushFront(state.turn, job)
+    if (worker !== undefined) {
+      send(worker, take(state, job, Math.min(size, room)), out)
+    } else if (someRoom(state)) {
+      parked++ // another job may have a use for it
+    } else {
+      Deque.pushFront(state.turn, job)
+      return
+    }
     Deque.push(state.turn, job)
   }
 }
@@ -349,12 +363,18 @@ const find = (worker: Worker | undefined, run: number): Chunk | undefined => {
   return head?.run === run ? head : worker.chunks.find((chunk) => chunk.run === run)
 }
 
-const started = (state: State, id: number, run: number, index: number, out: Array<Command>): void => {
+const started = (
+  state: State,
+  { index, loading, run, worker: id }: Extract<Event, { readonly _tag: "Started" }>,
+  out: Array<Command>
+): void => {
   const chunk = find(state.workers.get(id), run)
   if (chunk === undefined || index < chunk.reported) return
   chunk.announced = index
   const millis = chunk.job.options.timeoutMillis
-  if (millis !== undefined && !chunk.cancelled) out.push({ _tag: "StartTimer", worker: id, run, index, millis })
+  if (millis !== undefined && !chunk.cancelled && !loading) {
+    out.push({ _tag: "StartTimer", worker: id, run, index, millis })
+  }
 }
 
 /** Notes that items up to `reported` have a report; the chunk leaves its worker with the last. */
@@ -499,11 +519,27 @@ const exited = (
     if (state.workers.size === 0) out.push({ _tag: "Ended" })
     return
   }
+  failBound(state, worker.id, event.detail, out)
   if (!expected && !mayRestart(state, event.now)) {
     out.push({ _tag: "Broken", restarts: state.restarts, detail: event.detail })
     return end(state, out)
   }
   if (state.status === "open" || state.jobs.size > 0) addWorker(state, out)
+}
+
+/** Jobs that were for this worker have nowhere to go. */
+const failBound = (state: State, worker: number, detail: unknown, out: Array<Command>): void => {
+  for (const job of state.jobs.values()) {
+    if (job.options.worker !== worker || job.stopped) continue
+    while (job.waiting > 0) {
+      const { block, offset } = Deque.shift(job.blocks)!
+      for (let i = offset; i < block.items.length; i++) {
+        job.waiting--
+        fail(state, job, worker, block.first + i, { _tag: "Exited", detail }, out)
+      }
+    }
+    settleWhenDone(state, job, out)
+  }
 }
 
 const mayRestart = (state: State, now: number): boolean => {

@@ -58,6 +58,7 @@ export interface Engine {
   readonly sinks: Map<number, Sink>
   readonly definitions: Array<TaskDefinition>
   readonly tasks: Map<string, number>
+  readonly numbers: WeakMap<TaskDefinition, number>
   /** Events that wait for the transition in progress. */
   events: Array<Event>
   busy: boolean
@@ -79,6 +80,7 @@ export const makeEngine = (options: EngineOptions): Engine => ({
   sinks: new Map(),
   definitions: [],
   tasks: new Map(),
+  numbers: new WeakMap(),
   events: [],
   busy: false,
   nextJob: 1,
@@ -118,7 +120,8 @@ const execute = (engine: Engine, commands: ReadonlyArray<Command>): void => {
 const toEvent = (worker: number, message: ToParent): Event | undefined => {
   switch (message[0]) {
     case Kind.Started:
-      return { _tag: "Started", worker, run: message[1], index: message[2] }
+    case Kind.Loading:
+      return { _tag: "Started", worker, run: message[1], index: message[2], loading: message[0] === Kind.Loading }
     case Kind.Successes:
       return {
         _tag: "Succeeded",
@@ -209,6 +212,7 @@ const performOn = (
       return clearTimer(worker.graces, command.run)
     case "StartTimer": {
       const { index, millis, run } = command
+      clearTimer(worker.limits, run)
       worker.limits.set(
         run,
         after(millis, () => dispatch(engine, { _tag: "TimeElapsed", worker: worker.id, run, index }))
@@ -333,6 +337,15 @@ const broken = (engine: Engine, restarts: number, detail: unknown): void => {
 
 /** What a task's number is in this pool. */
 export const taskNumber = (engine: Engine, definition: TaskDefinition): number => {
+  const seen = engine.numbers.get(definition)
+  if (seen !== undefined) return seen
+  const number = numberByName(engine, definition)
+  engine.numbers.set(definition, number)
+  return number
+}
+
+/** A later definition of a name replaces the earlier one. */
+const numberByName = (engine: Engine, definition: TaskDefinition): number => {
   const key = `${definition.module}\n${definition.name}`
   const known = engine.tasks.get(key)
   if (known !== undefined) {

@@ -30,6 +30,8 @@ export interface JobOptions {
   readonly window: number | "auto"
   readonly retries: number
   readonly timeoutMillis: number | undefined
+  /** Runs on this worker, and on no other. */
+  readonly worker?: number | undefined
 }
 
 export interface Job {
@@ -136,7 +138,14 @@ export type Event =
   | { readonly _tag: "WorkerReady"; readonly worker: number }
   | { readonly _tag: "LaunchFailed"; readonly worker: number; readonly detail: unknown; readonly now: number }
   | { readonly _tag: "WorkerExited"; readonly worker: number; readonly detail: unknown; readonly now: number }
-  | { readonly _tag: "Started"; readonly worker: number; readonly run: number; readonly index: number }
+  | {
+    readonly _tag: "Started"
+    readonly worker: number
+    readonly run: number
+    readonly index: number
+    /** The module of the task is loaded first: its time is not the item's. */
+    readonly loading: boolean
+  }
   | {
     readonly _tag: "Succeeded"
     readonly worker: number

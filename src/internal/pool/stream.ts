@@ -206,7 +206,7 @@ export const streamAll = (
       end: (cause) => {
         if (sourceEnded) return
         sourceEnded = true
-        ending = cause
+        ending ??= cause
         sendBlocks([], true)
       }
     }

@@ -77,7 +77,8 @@ export const Kind = {
   Successes: 13,
   Failure: 14,
   Cancelled: 15,
-  Notice: 16
+  Notice: 16,
+  Loading: 17
 } as const
 
 /** The items of the run are marked (see {@link Crossed}). */
@@ -103,6 +104,8 @@ export type ToParent =
   | readonly [typeof Kind.BootFailed, EncodedReason]
   /** The child is about to run this item of the run. Everything before it has been reported. */
   | readonly [typeof Kind.Started, run: number, index: number]
+  /** The same, but before that it has to load the module of the task. */
+  | readonly [typeof Kind.Loading, run: number, index: number]
   /** Results of consecutive items, and how long all of them ran. */
   | readonly [
     typeof Kind.Successes,

@@ -58,7 +58,7 @@ const silentMillis = 0.25
 /** How many items of a task are announced one by one before its cost is believed. */
 const trialItems = 16
 /** How long finalizers may take when the parent is gone. */
-const orphanMillis = 1000
+const orphanMillis = 500
 /** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
 const stretchMillis = 5
 
@@ -246,9 +246,9 @@ export const startSession = (host: SessionHost): Session => {
         return
       }
       host.progress[0] = run.id
-      if (announce(run, now)) now = performance.now()
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
+      if (announce(run, now)) now = performance.now()
       if (definition.kind === "sync" && definition.payload === undefined && definition.success === undefined) {
         now = runSync(run, definition.handler, now)
       } else if (effects === undefined) {
@@ -324,6 +324,8 @@ export const startSession = (host: SessionHost): Session => {
       run.task.definition = found
       return pump()
     }
+    outbox.push([Kind.Loading, run.id, run.index])
+    flush()
     const resume = wait()
     import(module).then(
       () => {

@@ -6,7 +6,7 @@
 import { Worker } from "node:worker_threads"
 
 /** After the time that the session gives to finalizers, and within two seconds. */
-const patienceMillis = 1500
+const patienceMillis = 1000
 
 const source = `
 const { Socket } = require("node:net")

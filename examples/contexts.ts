@@ -1,0 +1,26 @@
+/**
+ * 31.4: two start methods in one program, which Python does with `get_context`.
+ *
+ *     npm run example contexts
+ */
+import { Console, Effect } from "effect"
+import { Process, StartMethod, Task } from "../src/index.ts"
+
+const whoami = Task.make("whoami", {
+  module: import.meta.url,
+  handler: (main: number) =>
+    Effect.map(
+      Process.current,
+      ({ pid, startMethod }) => `${startMethod}: ${pid === main ? "in the main process" : "in a process of its own"}`
+    )
+})
+
+/** Runs in whatever context it is given. */
+const ask = Effect.scoped(Effect.flatMap(Process.start(whoami, process.pid), Process.join))
+
+const program = Effect.gen(function*() {
+  yield* Console.log(yield* ask.pipe(Effect.provide(StartMethod.layerSpawn)))
+  yield* Console.log(yield* ask.pipe(Effect.provide(StartMethod.layerThreads)))
+})
+
+Process.runMain(program)

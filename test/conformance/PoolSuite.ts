@@ -1,0 +1,721 @@
+/** The laws of Pool, for every start method. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import type { Scope } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Pool, Process, ProcessError, StartMethod, Task } from "../../src/index.ts"
+import * as T from "../fixtures/tasks.ts"
+import { makeEvents } from "./events.ts"
+import type { Method } from "./methods.ts"
+
+const reasonOf = (exit: Exit.Exit<unknown, unknown>): ProcessError.Reason => {
+  const error = Option.getOrThrow(Exit.findErrorOption(exit))
+  assert.isTrue(ProcessError.isProcessError(error), String(error))
+  return (error as ProcessError.ProcessError).reason
+}
+
+const defectOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
+  assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+  return Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+}
+
+const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+const squares = (count: number): ReadonlyArray<number> => numbers(count).map((i) => i * i)
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "pool-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** A source that says how far it was read, and that it was closed. */
+const makeSource = () => {
+  const seen = { pulled: 0, closed: false }
+  const items = function*(): Generator<number, void, undefined> {
+    try {
+      while (true) yield seen.pulled++
+    } finally {
+      seen.closed = true
+    }
+  }
+  return { seen, items }
+}
+
+export const suite = ({ claims, layer, name }: Method): void => {
+  const law = <E>(
+    title: string,
+    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
+  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 30_000)
+
+  describe(`Pool on ${name}`, () => {
+    describe("map", () => {
+      for (const chunkSize of ["auto", 1, 3, 7, 1000] as const) {
+        law(`keeps the order of the items, with chunkSize ${chunkSize}`, () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(100), { chunkSize }), squares(100))
+          }))
+      }
+
+      law("takes any iterable and any stream; an empty one gives an empty array", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, new Set([3, 1, 2])), [9, 1, 4])
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, Stream.range(0, 99)), squares(100))
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, []), [])
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, Stream.empty), [])
+        }))
+
+      law("of 50,000 items", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(50_000)), squares(50_000))
+        }))
+
+      law("fails with the first failure, and interrupts what runs", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 2 })
+          const first: T.Told | undefined = { path: events.path, name: "a" }
+          const source = Stream.concat(
+            Stream.succeed<T.Told | undefined>(first),
+            Stream.fromEffect(Effect.as(events.until("a started"), undefined))
+          )
+          const exit = yield* Effect.exit(Pool.map(pool, T.waitsOrFails, source))
+          assert.deepStrictEqual(Exit.findErrorOption(exit), Option.some("no item"))
+          assert.deepStrictEqual(events.seen(), ["a started", "a finalized"])
+          assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
+        }))
+
+      law("fails with the source's error after the items before it", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const source = Stream.concat(Stream.range(0, 9), Stream.fail("dry"))
+          assert.deepStrictEqual(yield* Effect.exit(Pool.map(pool, T.square, source)), Exit.fail("dry"))
+        }))
+
+      law("with schemas on both sides", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          assert.deepStrictEqual(yield* Pool.map(pool, T.squareRoot, [1, 4, 9]), [1, 2, 3])
+          const point = (x: number) => Option.some(new T.Point({ x, y: 0 }))
+          const back = yield* Pool.map(pool, T.mirrors, [point(1), Option.none(), point(2)])
+          assert.instanceOf(Option.getOrThrow(back[2]!), T.Point)
+          assert.isTrue(Option.isNone(back[1]!))
+        }))
+    })
+
+    describe("apply", () => {
+      law("gives the value, the typed error, or the located defect; the worker lives on", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const before = yield* Pool.apply(pool, T.current)
+          assert.strictEqual(yield* Pool.apply(pool, T.squareRoot, 16), 4)
+          const error = yield* Effect.flip(Pool.apply(pool, T.squareRoot, -16))
+          assert.instanceOf(error, T.NegativeInput)
+          const defect = defectOf(yield* Effect.exit(Pool.apply(pool, T.throws, "bug"))) as Error
+          assert.instanceOf(defect, RangeError)
+          assert.include(defect.stack, `task "throws"`)
+          assert.include(defect.stack, before.self.name)
+          assert.deepStrictEqual(yield* Pool.apply(pool, T.current), before)
+        }))
+
+      law("refuses a payload that cannot cross before it is queued", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.echo, new Map([["key", () => 1]]))))
+          assert.strictEqual(reason._tag, "CodecFailed")
+          assert.include(reason.message, `payload<get("key")>`)
+          const whole = reasonOf(yield* Effect.exit(Pool.map(pool, T.echo, [1, () => 1])))
+          assert.strictEqual(whole._tag, "CodecFailed")
+        }))
+
+      law(
+        "fails with CodecFailed for a result or an error that cannot cross; the worker lives on",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const before = yield* Pool.apply(pool, T.current)
+            for (const task of [T.givesFunction, T.failsWithFunction, T.givesWrongType] as const) {
+              const call: Effect.Effect<unknown, unknown> = Pool.apply(pool, task)
+              assert.strictEqual(reasonOf(yield* Effect.exit(call))._tag, "CodecFailed")
+            }
+            assert.deepStrictEqual(yield* Pool.apply(pool, T.current), before)
+          })
+      )
+
+      law("does everything at once that it is asked at once", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const results = yield* Effect.forEach(numbers(2000), (i) => Pool.apply(pool, T.square, i), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(results, squares(2000))
+        }))
+
+      law("a task that interrupts itself interrupts the call", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const exit = yield* Effect.exit(Pool.apply(pool, T.interruptsItself))
+          assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+        }))
+
+      law("moves a marked buffer where it can", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const items = numbers(8).map((i) => new Uint8Array([i, 1]))
+          assert.deepStrictEqual(yield* Pool.map(pool, T.sums, items), numbers(8).map((i) => i + 1))
+          for (const bytes of items) assert.strictEqual(bytes.length, claims.moves ? 0 : 2)
+        }))
+
+      law("a task may make a pool of its own", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          assert.deepStrictEqual(yield* Pool.apply(pool, T.hasPool, [1, 2, 3]), [1, 4, 9])
+        }))
+    })
+
+    describe("applyAsync", () => {
+      law("returns at once; closing waits for it", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 1 })
+          const fiber = yield* Pool.applyAsync(pool, T.works, { path: events.path, name: "a", millis: 20 })
+          yield* Pool.close(pool)
+          assert.include(events.seen(), "a done")
+          assert.strictEqual(yield* Fiber.join(fiber), "a")
+        }))
+
+      law("a scope that closes with success waits for it", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          yield* Effect.scoped(Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            yield* Pool.applyAsync(pool, T.works, { path: events.path, name: "a", millis: 20 })
+          }))
+          assert.deepStrictEqual(events.seen(), ["a started", "a done"])
+        }))
+
+      law("terminating the pool fails it with Closed", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 1 })
+          const running = yield* Pool.applyAsync(pool, T.waits, { path: events.path, name: "a" })
+          const queued = yield* Pool.applyAsync(pool, T.square, 3)
+          yield* events.until("a started")
+          yield* Pool.terminate(pool)
+          for (const fiber of [running, queued]) {
+            assert.strictEqual(reasonOf(yield* Fiber.await<unknown, unknown>(fiber))._tag, "Closed")
+          }
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+    })
+
+    describe("imap", () => {
+      law("gives the results in order, data-first and in a pipe", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          assert.deepStrictEqual(yield* Stream.runCollect(Pool.imap(pool, T.square, numbers(500))), squares(500))
+          const piped = Stream.range(0, 499).pipe(Pool.imap(pool, T.square, { chunkSize: 7 }), Stream.runCollect)
+          assert.deepStrictEqual(yield* piped, squares(500))
+        }))
+
+      law("imapUnordered gives each result once", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const results = yield* Stream.range(0, 499).pipe(Pool.imapUnordered(pool, T.square), Stream.runCollect)
+          assert.deepStrictEqual(results.toSorted((a, b) => a - b), squares(500))
+        }))
+
+      law("imapUnordered does not wait for a slow item", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 2 })
+          const items: ReadonlyArray<T.Told | undefined> = [{ path: events.path, name: "a" }, undefined]
+          if (name === "inline") return // one thread: the second item waits for its worker all the same
+          const first = yield* Pool.imapUnordered(pool, T.waitsOrReturns, items, { chunkSize: 1 }).pipe(
+            Stream.take(1),
+            Stream.runCollect
+          )
+          assert.deepStrictEqual(first, ["no item"])
+        }))
+
+      law("pulls only what it needs, and closes a generator when the consumer stops", () =>
+        Effect.gen(function*() {
+          const { items, seen } = makeSource()
+          const pool = yield* Pool.make({ processes: 2 })
+          const first = yield* Pool.imap(pool, T.square, items(), { buffer: 8 }).pipe(
+            Stream.take(10),
+            Stream.runCollect
+          )
+          assert.deepStrictEqual(first, squares(10))
+          assert.isTrue(seen.closed)
+          assert.isAtMost(seen.pulled, 40)
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, [5]), [25], "the pool goes on")
+        }))
+
+      law("waits for a slow consumer", () =>
+        Effect.gen(function*() {
+          const { items, seen } = makeSource()
+          const pool = yield* Pool.make({ processes: 2 })
+          let taken = 0
+          yield* Pool.imap(pool, T.square, items(), { buffer: 4, chunkSize: 2 }).pipe(
+            Stream.rechunk(1),
+            Stream.take(50),
+            Stream.runForEach(() =>
+              Effect.sync(() => {
+                taken++
+                assert.isAtMost(seen.pulled - taken, 24, "items in flight")
+              })
+            )
+          )
+        }))
+
+      law("a failure comes after the results of the items before it", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const results: Array<number> = []
+          const exit = yield* Pool.imap(pool, T.squareRoot, [1, 4, 9, -1, 16], { chunkSize: 2 }).pipe(
+            Stream.runForEach((root) => Effect.sync(() => results.push(root))),
+            Effect.exit
+          )
+          assert.deepStrictEqual(results, [1, 2, 3])
+          assert.instanceOf(Option.getOrThrow(Exit.findErrorOption(exit)), T.NegativeInput)
+        }))
+
+      law("a failure of the source comes after the results of the items before it", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          for (const call of [Pool.imap, Pool.imapUnordered]) {
+            const results: Array<number> = []
+            const source = Stream.concat(Stream.range(0, 9), Stream.fail("dry" as const))
+            const exit = yield* call(pool, T.square, source).pipe(
+              Stream.runForEach((one) => Effect.sync(() => results.push(one))),
+              Effect.exit
+            )
+            assert.deepStrictEqual(results.toSorted((a, b) => a - b), squares(10))
+            assert.deepStrictEqual(exit, Exit.fail("dry"))
+          }
+        }))
+
+      law(
+        "a generator that throws is a defect, after the results of the items before it",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            const results: Array<number> = []
+            const broken = function*() {
+              yield 1
+              yield 2
+              throw new Error("broken source")
+            }
+            const exit = yield* Pool.imap(pool, T.square, broken()).pipe(
+              Stream.runForEach((one) => Effect.sync(() => results.push(one))),
+              Effect.exit
+            )
+            assert.deepStrictEqual(results, [1, 4])
+            assert.strictEqual((defectOf(exit) as Error).message, "broken source")
+          })
+      )
+
+      law("imapExit gives every item's outcome", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const exits = yield* Stream.runCollect(Pool.imapExit(pool, T.squareRoot, [4, -1, 9, "x" as never, 16]))
+          assert.deepStrictEqual(
+            exits.map((exit) => Exit.isSuccess(exit) ? exit.value : "failed"),
+            [2, "failed", 3, "failed", 4]
+          )
+          assert.strictEqual(reasonOf(exits[3]!)._tag, "CodecFailed")
+        }))
+    })
+
+    if (claims.exits) {
+      describe("a worker that dies", () => {
+        law("fails its item with WorkerExited, and nothing else", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            const { dead, neighbours } = yield* Effect.all({
+              dead: Effect.exit(Pool.apply(pool, T.exits, 7)),
+              neighbours: Effect.forEach(numbers(200), (i) => Pool.apply(pool, T.square, i), {
+                concurrency: "unbounded"
+              })
+            }, { concurrency: "unbounded" })
+            const reason = reasonOf(dead)
+            assert.strictEqual(reason._tag, "WorkerExited")
+            if (reason._tag !== "WorkerExited") return
+            assert.deepStrictEqual(reason.status, { _tag: "Exited", code: 7 })
+            assert.strictEqual(reason.task, "exits")
+            assert.deepStrictEqual(neighbours, squares(200))
+            assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10), "the pool goes on")
+          }))
+
+        law("of a chunk fails one item; the others of the chunk have their results", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const exits = yield* Stream.runCollect(
+              Pool.imapExit(pool, T.exitsAt, numbers(40), { chunkSize: 10 })
+            )
+            assert.deepStrictEqual(
+              exits.map((exit) => Exit.isSuccess(exit) ? exit.value : reasonOf(exit)._tag),
+              numbers(40).map((i) => i === 13 || i === 27 ? "WorkerExited" : i)
+            )
+          }))
+
+        law("by a believed-cheap item is told apart from the items before it", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            yield* Pool.map(pool, T.exitsAt, Array.from({ length: 2000 }, () => 0))
+            const exits = yield* Stream.runCollect(Pool.imapExit(pool, T.exitsAt, numbers(20), { chunkSize: 20 }))
+            assert.deepStrictEqual(
+              exits.map((exit) => Exit.isSuccess(exit) ? exit.value : reasonOf(exit)._tag),
+              numbers(20).map((i) => i === 13 ? "WorkerExited" : i)
+            )
+          }))
+
+        law("is tried again as often as retryOnCrash says", () =>
+          Effect.gen(function*() {
+            const folder = yield* temporaryFolder
+            const pool = yield* Pool.make({ processes: 1 })
+            const once = yield* Pool.apply(pool, T.exitsOnce, join(folder, "a"), { retryOnCrash: 1 })
+            assert.strictEqual(once, "second time")
+            const always = yield* Effect.exit(Pool.apply(pool, T.exits, 3, { retryOnCrash: 2 }))
+            assert.strictEqual(reasonOf(always)._tag, "WorkerExited")
+          }))
+
+        law("too often closes the pool with RestartLimitExceeded", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1, restartIntensity: { max: 2, within: "1 minute" } })
+            const tags: Array<string> = []
+            for (let i = 0; i < 4; i++) tags.push(reasonOf(yield* Effect.exit(Pool.apply(pool, T.exits, 3)))._tag)
+            assert.deepStrictEqual(tags, ["WorkerExited", "WorkerExited", "WorkerExited", "RestartLimitExceeded"])
+            assert.deepStrictEqual(yield* Process.activeChildren, [])
+          }))
+
+        law("map fails with WorkerExited, and the pool goes on", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            assert.strictEqual(
+              reasonOf(yield* Effect.exit(Pool.map(pool, T.exitsAt, numbers(40))))._tag,
+              "WorkerExited"
+            )
+            assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+          }))
+
+        law("by an unhandled rejection says so in the message", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.rejects, "nobody catches this")))
+            assert.strictEqual(reason._tag, "WorkerExited")
+            assert.include(reason.message, "nobody catches this")
+          }).pipe(Effect.provide(claims.captured!)))
+      })
+    }
+
+    if (claims.signals) {
+      law(
+        "a worker that is killed from outside fails what it runs; its queue goes to another",
+        () =>
+          Effect.gen(function*() {
+            const events = yield* makeEvents
+            const pool = yield* Pool.make({ processes: 1 })
+            const held = yield* Pool.applyAsync(pool, T.waits, { path: events.path, name: "a" })
+            const queued = yield* Effect.forEach(numbers(20), (i) => Pool.applyAsync(pool, T.square, i))
+            yield* events.until("a started")
+            const [worker] = yield* Process.activeChildren
+            yield* Effect.sync(() => process.kill(worker!.pid, "SIGKILL"))
+            const reason = reasonOf(yield* Fiber.await(held))
+            assert.strictEqual(reason._tag, "WorkerExited")
+            if (reason._tag !== "WorkerExited") return
+            assert.strictEqual(reason.pid, worker!.pid)
+            assert.deepStrictEqual(reason.status, { _tag: "Signaled", signal: "SIGKILL", number: 9 })
+            assert.deepStrictEqual(yield* Effect.forEach(queued, Fiber.join), squares(20))
+          })
+      )
+    }
+
+    const { outOfMemory } = claims
+    if (outOfMemory !== undefined) {
+      law("a worker that runs out of memory fails its own item", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.exhaustsMemory)))
+          assert.strictEqual(reason._tag, "WorkerExited")
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+        }).pipe(Effect.provide(outOfMemory)))
+    }
+
+    describe("interruption", () => {
+      law("of a call interrupts the task's fiber, and the worker is kept", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 1 })
+          const before = yield* Pool.apply(pool, T.current)
+          const fiber = yield* Effect.forkChild(Pool.apply(pool, T.waits, { path: events.path, name: "a" }))
+          yield* events.until("a started")
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(events.seen(), ["a started", "a finalized"], "when the call has ended")
+          assert.deepStrictEqual(yield* Pool.apply(pool, T.current), before)
+        }))
+
+      law("of a call that waits in the queue takes it out", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 1 })
+          const running = yield* Effect.forkChild(Pool.apply(pool, T.waits, { path: events.path, name: "a" }))
+          yield* events.until("a started")
+          const queued = yield* Effect.forkChild(Pool.apply(pool, T.waits, { path: events.path, name: "b" }))
+          yield* Effect.yieldNow
+          yield* Fiber.interrupt(queued)
+          yield* Fiber.interrupt(running)
+          assert.deepStrictEqual(events.seen(), ["a started", "a finalized"])
+        }))
+
+      law("of a map interrupts all that runs of it", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 2 })
+          const items = ["a", "b"].map((item) => ({ path: events.path, name: item }))
+          const fiber = yield* Effect.forkChild(Pool.map(pool, T.waits, items, { chunkSize: 1 }))
+          yield* events.until("a started")
+          yield* events.until("b started")
+          yield* Fiber.interrupt(fiber)
+          assert.includeMembers([...events.seen()], ["a finalized", "b finalized"])
+        }))
+
+      if (claims.killsBusy) {
+        law(
+          "of a task that computes without end replaces its worker, and nobody else notices",
+          () =>
+            Effect.gen(function*() {
+              const events = yield* makeEvents
+              const pool = yield* Pool.make({ processes: 2, gracePeriod: "100 millis" })
+              const spinning = yield* Effect.forkChild(Pool.apply(pool, T.spins, { path: events.path, name: "a" }))
+              yield* events.until("a started")
+              const others = yield* Effect.forEach(numbers(100), (i) => Pool.applyAsync(pool, T.square, i))
+              yield* Fiber.interrupt(spinning)
+              assert.deepStrictEqual(yield* Effect.forEach(others, Fiber.join), squares(100))
+              assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+            })
+        )
+
+        law("frees a pool of one from a task that computes without end", () =>
+          Effect.gen(function*() {
+            const events = yield* makeEvents
+            const pool = yield* Pool.make({ processes: 1, gracePeriod: "100 millis" })
+            const spins = Pool.apply(pool, T.spins, { path: events.path, name: "a" })
+            const queued = yield* Effect.forkChild(
+              Effect.andThen(events.until("a started"), Pool.apply(pool, T.square, 6))
+            )
+            assert.isTrue(Option.isNone(yield* Effect.timeoutOption(spins, "1 second")))
+            assert.strictEqual(yield* Fiber.join(queued), 36)
+          }))
+
+        law("by a timeout per item: TimedOut, counted from the start of the run", () =>
+          Effect.gen(function*() {
+            const events = yield* makeEvents
+            const pool = yield* Pool.make({ processes: 1, gracePeriod: "50 millis" })
+            const inQueue = yield* Effect.forEach(
+              numbers(4),
+              () => Pool.applyAsync(pool, T.busy, 100, { timeout: "300 millis" })
+            )
+            assert.deepStrictEqual(
+              yield* Effect.forEach(inQueue, Fiber.join),
+              [100, 100, 100, 100],
+              "queue time is not counted"
+            )
+            const late = yield* Effect.exit(
+              Pool.apply(pool, T.spins, { path: events.path, name: "a" }, { timeout: "200 millis" })
+            )
+            const reason = reasonOf(late)
+            assert.strictEqual(reason._tag, "TimedOut")
+            if (reason._tag !== "TimedOut") return
+            assert.strictEqual(reason.limitMillis, 200)
+            assert.strictEqual(reason.task, "spins")
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 7), 49)
+          }))
+      }
+
+      law("of the program ends the pool: finalizers run, and no worker is left", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const fiber = yield* Effect.forkChild(Effect.scoped(Effect.gen(function*() {
+            const pool = yield* Pool.make({
+              processes: 1,
+              initializer: T.greeting({ path: events.path, name: "greeting" })
+            })
+            yield* Pool.applyAsync(pool, T.waits, { path: events.path, name: "a" })
+            yield* events.until("a started")
+            yield* Effect.never
+          })))
+          yield* events.until("a started")
+          yield* Fiber.interrupt(fiber)
+          assert.includeMembers([...events.seen()], ["a finalized", "greeting released"])
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+    })
+
+    describe("initializer", () => {
+      law("is built once in every worker, and released when the pool closes", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          yield* Effect.scoped(Effect.gen(function*() {
+            const pool = yield* Pool.make({
+              processes: 2,
+              initializer: T.greeting({ path: events.path, name: "greeting" })
+            })
+            assert.deepStrictEqual(
+              yield* Pool.map(pool, T.greets, ["a", "b", "c"], { chunkSize: 1 }),
+              ["hello, a", "hello, b", "hello, c"]
+            )
+          }))
+          assert.deepStrictEqual(
+            events.seen().toSorted(),
+            ["greeting built", "greeting built", "greeting released", "greeting released"]
+          )
+        }))
+
+      law("that fails makes Pool.make fail, after bounded tries", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const made = Pool.make({
+            processes: 2,
+            initializer: T.failingInitializer({ path: events.path, name: "greeting" })
+          })
+          const reason = reasonOf(yield* Effect.exit(made))
+          assert.strictEqual(reason._tag, "StartFailed")
+          if (reason._tag !== "StartFailed") return
+          assert.strictEqual((reason.cause as T.NegativeInput)._tag, "NegativeInput")
+          assert.isAtMost(events.seen().length, 2)
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+
+      law("that is missing: a defect that says what the task needs", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const untyped = T.greets as unknown as Task.Task<string, string> // as a caller without types would
+          const defect = defectOf(yield* Effect.exit(Pool.apply(pool, untyped, "you"))) as Error
+          assert.include(defect.message, "test/Greeting")
+          assert.include(defect.message, "Initializer")
+        }))
+    })
+
+    describe("the end of a pool", () => {
+      law("closed, it takes no work", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          yield* Pool.close(pool)
+          yield* Pool.close(pool)
+          const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+            Pool.apply(pool, T.square, 1),
+            Pool.map(pool, T.square, [1]),
+            Stream.runCollect(Pool.imap(pool, T.square, [1])),
+            Effect.flatMap(Pool.applyAsync(pool, T.square, 1), Fiber.join)
+          ]
+          for (const call of calls) {
+            const reason = reasonOf(yield* Effect.exit(call))
+            assert.strictEqual(reason._tag, "Closed")
+            assert.include(reason.message, "Pool")
+          }
+        }))
+
+      law("terminated, it settles everything that was pending", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const pool = yield* Pool.make({ processes: 1 })
+          const pending = [
+            yield* Effect.forkChild(Effect.exit(Pool.apply(pool, T.waits, { path: events.path, name: "a" }))),
+            yield* Effect.forkChild(Effect.exit(Pool.map(pool, T.square, numbers(1000)))),
+            yield* Effect.forkChild(Effect.exit(Stream.runCollect(Pool.imap(pool, T.square, numbers(1000)))))
+          ] as const
+          yield* events.until("a started")
+          yield* Pool.terminate(pool)
+          yield* Pool.terminate(pool)
+          for (const fiber of pending) {
+            assert.strictEqual(reasonOf(yield* Fiber.join<Exit.Exit<unknown, unknown>, never>(fiber))._tag, "Closed")
+          }
+        }))
+
+      law("a failing scope ends it at once", () =>
+        Effect.gen(function*() {
+          const exit = yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            yield* Pool.applyAsync(pool, T.never)
+            return yield* Effect.fail("wrong")
+          })))
+          assert.deepStrictEqual(exit, Exit.fail("wrong"))
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+
+      law("the ambient pool lives as long as its layer", () =>
+        Effect.gen(function*() {
+          const program = Effect.flatMap(Pool.Pool, (pool) => Pool.map(pool, T.square, [1, 2, 3]))
+          const start = yield* StartMethod.StartMethod
+          const ambient = Layer.provide(Pool.layer({ processes: 1 }), Layer.succeed(StartMethod.StartMethod, start))
+          assert.deepStrictEqual(yield* Effect.provide(program, ambient), [1, 4, 9])
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+
+      law("a make that is interrupted leaves no worker", () =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkChild(
+            Effect.scoped(Pool.make({ processes: 2, initializer: T.endlessInitializer() }))
+          )
+          yield* Effect.yieldNow
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+    })
+
+    law("broadcast runs once on every worker", () =>
+      Effect.gen(function*() {
+        const pool = yield* Pool.make({ processes: 3 })
+        const seen = yield* Pool.broadcast(pool, T.current)
+        assert.deepStrictEqual(seen.map(({ self }) => self.name), [1, 2, 3].map((i) => `Pool-worker-${i}`))
+      }))
+
+    law(
+      "wrong options are RangeErrors that name the option, the value, and what is allowed",
+      () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const wrong: ReadonlyArray<
+            readonly [string, number, Effect.Effect<unknown, unknown, StartMethod.StartMethod | Scope.Scope>]
+          > = [
+            ["processes", 0, Pool.make({ processes: 0 })],
+            ["processes", 1.5, Pool.make({ processes: 1.5 })],
+            ["chunkSize", -1, Pool.map(pool, T.square, [1], { chunkSize: -1 })],
+            ["chunkSize", 2.5, Pool.map(pool, T.square, [1], { chunkSize: 2.5 })],
+            ["chunkSize", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { chunkSize: 0 }))],
+            ["buffer", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { buffer: 0 }))],
+            ["retryOnCrash", -1, Pool.apply(pool, T.square, 1, { retryOnCrash: -1 })]
+          ]
+          for (const [option, value, call] of wrong) {
+            const defect = defectOf(yield* Effect.exit(call))
+            assert.instanceOf(defect, RangeError)
+            const { message } = defect as RangeError
+            assert.include(message, option)
+            assert.include(message, String(value))
+            assert.include(message, "at least")
+          }
+        })
+    )
+
+    law("a deferred consumer, a slow source and many callers share one pool", () =>
+      Effect.gen(function*() {
+        const pool = yield* Pool.make({ processes: 2 })
+        const go = yield* Deferred.make<void>()
+        const lazy = yield* Effect.forkChild(
+          Pool.imap(pool, T.square, numbers(300)).pipe(
+            Stream.mapEffect((x) => Effect.as(Deferred.await(go), x)),
+            Stream.runCollect
+          )
+        )
+        const calls = yield* Effect.forEach(numbers(100), (i) => Pool.apply(pool, T.square, i), { concurrency: 10 })
+        assert.deepStrictEqual(calls, squares(100), "the lazy stream holds nobody up")
+        yield* Deferred.succeed(go, undefined)
+        assert.deepStrictEqual(yield* Fiber.join(lazy), squares(300))
+      }))
+  })
+}

@@ -1,0 +1,67 @@
+/** The start methods under test, and what each of them claims (DESIGN's table). */
+import type { Layer } from "effect"
+import { ProcessError, StartMethod } from "../../src/index.ts"
+
+export interface Claims {
+  /** `process.exit(n)` in a task ends the child only. */
+  readonly exits: boolean
+  /** Signals, and a pid of its own. */
+  readonly signals: boolean
+  /** A task that computes without end can be killed. */
+  readonly killsBusy: boolean
+  /** Out of memory ends the child only. */
+  readonly outOfMemory: Layer.Layer<StartMethod.StartMethod> | undefined
+  /** stdout and stderr as streams. */
+  readonly captured: Layer.Layer<StartMethod.StartMethod> | undefined
+  /** ArrayBuffers that are marked move. */
+  readonly moves: boolean
+  readonly sharesMemory: boolean
+}
+
+export interface Method {
+  readonly name: StartMethod.Name
+  readonly layer: Layer.Layer<StartMethod.StartMethod, ProcessError.ProcessError>
+  readonly claims: Claims
+}
+
+export const methods: ReadonlyArray<Method> = [
+  {
+    name: "inline",
+    layer: StartMethod.layerInline,
+    claims: {
+      exits: false,
+      signals: false,
+      killsBusy: false,
+      outOfMemory: undefined,
+      captured: undefined,
+      moves: true,
+      sharesMemory: true
+    }
+  },
+  {
+    name: "threads",
+    layer: StartMethod.layerThreads,
+    claims: {
+      exits: true,
+      signals: false,
+      killsBusy: true,
+      outOfMemory: StartMethod.layerThreadsWith({ resourceLimits: { maxOldGenerationSizeMb: 64 } }),
+      captured: StartMethod.layerThreadsWith({ stdio: "capture" }),
+      moves: true,
+      sharesMemory: true
+    }
+  },
+  {
+    name: "spawn",
+    layer: StartMethod.layerSpawn,
+    claims: {
+      exits: true,
+      signals: true,
+      killsBusy: true,
+      outOfMemory: StartMethod.layerSpawnWith({ execArgv: ["--max-old-space-size=64"], stdio: "capture" }),
+      captured: StartMethod.layerSpawnWith({ stdio: "capture" }),
+      moves: false,
+      sharesMemory: false
+    }
+  }
+]

@@ -1,0 +1,195 @@
+/** Every program of `examples/`, as its readers run it: as a process of its own. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../", import.meta.url))
+const limitMillis = 25_000
+
+interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** Some process of the example's group was there when the example had ended. */
+  readonly leftBehind: boolean
+}
+
+const signalGroup = (leader: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-leader, signal)
+  } catch {
+    return false // ESRCH: there is no process in the group
+  }
+}
+
+/** `npm run example NAME ARGS`, without npm. It leads a process group, so that its children can be asked for. */
+const runExample = (
+  name: string,
+  args: ReadonlyArray<string>,
+  startMethod: string | undefined
+): Effect.Effect<Ended, Error> =>
+  Effect.callback<Ended, Error>((resume) => {
+    const { MULTIPROCESSING_START_METHOD: _, ...inherited } = process.env
+    // some versions of Node warn of the types that they strip
+    const base = { ...inherited, NODE_OPTIONS: "--disable-warning=ExperimentalWarning" }
+    const child = spawn(process.execPath, [join(root, "scripts", "example.ts"), name, ...args], {
+      cwd: root,
+      detached: true,
+      env: { ...base, ...(startMethod === undefined ? {} : { MULTIPROCESSING_START_METHOD: startMethod }) },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    const kill = (): void => {
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL")
+    }
+    let stdout = ""
+    let stderr = ""
+    let leftBehind = false
+    const timer = setTimeout(() => {
+      kill()
+      resume(Effect.fail(new Error(`${name} did not end within ${limitMillis} ms.\n${stdout}\n${stderr}`)))
+    }, limitMillis)
+    child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text)
+    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text)
+    child.once("error", (error) => resume(Effect.fail(error)))
+    child.once("exit", () => {
+      leftBehind = signalGroup(child.pid!, 0)
+    })
+    // after the exit, and when nobody holds the pipes any more
+    child.once("close", (code, signal) => {
+      clearTimeout(timer)
+      resume(Effect.succeed({ code, signal, stdout, stderr, leftBehind }))
+    })
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      kill()
+    })
+  })
+
+const linesOf = (text: string): ReadonlyArray<string> => text.trimEnd().split("\n")
+
+/** What is said in which order is free where several processes, or threads, print. */
+const sameLines = (stdout: string, expected: ReadonlyArray<string>): void =>
+  assert.deepStrictEqual([...linesOf(stdout)].sort(), [...expected].sort())
+
+const inWorker = (numbers: ReadonlyArray<number>): ReadonlyArray<string> => numbers.map((n) => `In worker with: ${n}`)
+
+const factorials = [[5, "120"], [8, "40320"], [10, "3628800"], [15, "1307674368000"], [3, "6"], [6, "720"], [4, "24"]]
+
+/** The pids of the workers that a pool's lines name. */
+const checkPool = (lines: ReadonlyArray<string>, pool: string): ReadonlyArray<number> => {
+  const found = lines.map((line) => /^(\d+)! = (\d+), by (\w+)-worker-\d+ \(pid (\d+)\)$/.exec(line))
+  assert.deepStrictEqual(found.map((match) => [Number(match?.[1]), match?.[2]]), factorials)
+  assert.isTrue(found.every((match) => match?.[3] === pool), `the names of the workers of ${pool}`)
+  return found.map((match) => Number(match?.[4]))
+}
+
+type StartMethodName = "threads" | "spawn"
+
+interface Example {
+  readonly args: (startMethod: StartMethodName) => ReadonlyArray<string>
+  /** The program takes the start method that the environment names, or an argument; others have their own. */
+  readonly startMethods: ReadonlyArray<StartMethodName> | "its own"
+  readonly check: (stdout: string, startMethod: StartMethodName) => void
+}
+
+const noArguments = (): ReadonlyArray<string> => []
+const both: ReadonlyArray<StartMethodName> = ["threads", "spawn"]
+
+const examples: Record<string, Example> = {
+  "three-processes": {
+    args: () => ["10"],
+    startMethods: both,
+    check: (stdout) => {
+      assert.match(stdout, /^Starting\n/)
+      assert.match(stdout, /Done\n/)
+      const printed = stdout.replace("Starting", "").replace("Done", "").replaceAll("\n", "")
+      assert.strictEqual([...printed].sort().join(""), "A".repeat(10) + "B".repeat(10) + "C".repeat(10))
+    }
+  },
+  "start-methods": {
+    args: (startMethod) => [startMethod],
+    startMethods: both,
+    check: (stdout, startMethod) => {
+      const rootPid = Number(/^Root application process id: (\d+)$/m.exec(stdout)?.[1])
+      const pid = Number(/^process id: (\d+)$/m.exec(stdout)?.[1])
+      assert.strictEqual(pid === rootPid, startMethod === "threads")
+      sameLines(stdout, [
+        "Starting",
+        `Root application process id: ${rootPid}`,
+        "module name: start-methods.ts",
+        "main process: false",
+        `start method: ${startMethod}`,
+        `parent process: ${rootPid}`,
+        `process id: ${pid}`,
+        "AAAAAAAAAA",
+        "Done"
+      ])
+    }
+  },
+  contexts: {
+    args: noArguments,
+    startMethods: "its own",
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), ["spawn: in a process of its own", "threads: in the main process"])
+  },
+  "pool-map": {
+    args: noArguments,
+    startMethods: both,
+    check: (stdout) => sameLines(stdout, [...inWorker([0, 1, 2, 3, 4, 5]), "[ 0, 1, 4, 9, 16, 25 ]"])
+  },
+  "pool-imap-unordered": {
+    args: noArguments,
+    startMethods: both,
+    check: (stdout) => sameLines(stdout, [...inWorker([0, 1, 2, 3, 4, 5]), "0", "1", "4", "9", "16", "25"])
+  },
+  "pool-apply-async": {
+    args: noArguments,
+    startMethods: both,
+    check: (stdout) => sameLines(stdout, [...inWorker([6, 4]), "Result from async: 36", "In collectResults: 16"])
+  },
+  factorials: {
+    args: noArguments,
+    startMethods: "its own",
+    check: (stdout) => {
+      const lines = linesOf(stdout)
+      const mainPid = Number(/^main process: pid (\d+)$/.exec(lines[0]!)?.[1])
+      const processes = checkPool(lines.slice(1, 8), "processes")
+      assert.notInclude(processes, mainPid)
+      assert.isAbove(new Set(processes).size, 1)
+      assert.strictEqual(lines[8], "-1! is not defined")
+      assert.isTrue(checkPool(lines.slice(9, 16), "threads").every((pid) => pid === mainPid))
+      assert.strictEqual(lines[16], "-1! is not defined")
+      assert.deepStrictEqual(lines.slice(17), ["[ 120n, 40320n, 3628800n, 1307674368000n, 6n, 720n, 24n ]"])
+    }
+  }
+}
+
+const run = (name: string, { args, check }: Example, startMethod: StartMethodName, environment: string | undefined) =>
+  Effect.map(runExample(name, args(startMethod), environment), ({ code, leftBehind, signal, stderr, stdout }) => {
+    assert.strictEqual(stderr, "")
+    assert.deepStrictEqual([code, signal], [0, null], stdout)
+    assert.isFalse(leftBehind, "a child of the example outlived it")
+    check(stdout, startMethod)
+  })
+
+describe("examples", () => {
+  it("each file of examples/ is run here", () => {
+    const names = readdirSync(join(root, "examples")).map((file) => file.replace(/\.ts$/, ""))
+    assert.deepStrictEqual(names.sort(), Object.keys(examples).sort())
+  })
+
+  for (const [name, example] of Object.entries(examples)) {
+    if (example.startMethods === "its own") {
+      it.live(`${name} prints what it should, and leaves no child`, () => run(name, example, "spawn", undefined))
+    } else {
+      for (const startMethod of example.startMethods) {
+        it.live(`${name} on ${startMethod} prints what it should, and leaves no child`, () =>
+          run(name, example, startMethod, startMethod))
+      }
+    }
+  }
+})

@@ -1,0 +1,470 @@
+/**
+ * The laws of the dispatcher, as a referee: told every event before the dispatcher, every command that it gives for it,
+ * and that it has answered. It keeps books of its own, of what may be known from events and commands alone.
+ */
+import { assert } from "@effect/vitest"
+import type { Chunk, Command, Event } from "../../../src/internal/pool/model.ts"
+import { isMarkedValue, payloadOf, restartMillis, workerAt } from "./world.ts"
+import type { Run, SimJob, SimWorker, Value, World } from "./world.ts"
+
+// ---------------------------------------------------------------------------------------------------- violations
+
+export const fault = (world: World, law: string): never => {
+  const trace = world.log.map((entry) => `  ${"chunk" in entry ? describeSend(entry) : JSON.stringify(entry)}`)
+  return assert.fail(`violated: ${law}\nafter\n${trace.join("\n")}`)
+}
+
+const describeSend = ({ chunk, worker }: Extract<Command, { readonly _tag: "Send" }>): string =>
+  `Send to ${worker} run ${chunk.run} of job ${chunk.job.id}: items ${chunk.first} to ${
+    chunk.first + chunk.items.length - 1
+  }`
+
+/** The law is a text without details: it is built for each check, also where it holds. */
+const hold = (world: World, holds: boolean, law: string): void => {
+  if (!holds) fault(world, law)
+}
+
+const isOver = (job: SimJob): boolean => job.phase === "settled" || job.phase === "abandoned"
+
+const jobAt = (world: World, id: number): SimJob => world.jobs[id - 1]!
+
+const hasLiveJobs = (world: World): boolean => world.jobs.some(({ phase }) => phase === "live" || phase === "stopped")
+
+const runOn = (world: World, worker: number, id: number): Run | undefined => {
+  const run = world.runs.get(id)
+  return run !== undefined && run.worker.id === worker && !run.over ? run : undefined
+}
+
+// ---------------------------------------------------------------------------------------------------- before a transition
+
+/** Notes what the event says, and which outcomes have to come of it. */
+export const before = (world: World, event: Event): void => {
+  world.expected.length = 0
+  switch (event._tag) {
+    case "Submitted": {
+      const job = jobAt(world, event.job)
+      job.phase = "live"
+      return supplied(job, event)
+    }
+    case "Supplied":
+      jobAt(world, event.job).asked = 0
+      return supplied(jobAt(world, event.job), event)
+    case "Consumed":
+      jobAt(world, event.job).consumed += event.count
+      return
+    case "Interrupted": {
+      const job = jobAt(world, event.job)
+      if (job.phase === "live") job.phase = "stopped"
+      return
+    }
+    case "WorkerReady":
+      workerAt(world, event.worker).ready = true
+      return
+    case "LaunchFailed":
+    case "WorkerExited":
+      return exited(world, workerAt(world, event.worker), event.now)
+    case "CloseRequested":
+      if (world.pool === "open") world.pool = "closing"
+      return
+    case "TerminateRequested":
+      world.pool = "ended"
+      return
+    default: {
+      const run = runOn(world, event.worker, event.run)
+      if (run !== undefined) reported(world, run, event)
+    }
+  }
+}
+
+const supplied = (job: SimJob, event: Extract<Event, { readonly _tag: "Submitted" | "Supplied" }>): void => {
+  for (const block of event.blocks) job.supplied += block.items.length
+  if (event.complete) job.complete = true
+}
+
+type RunEvent = Exclude<Extract<Event, { readonly run: number }>, never>
+
+const reported = (world: World, run: Run, event: RunEvent): void => {
+  switch (event._tag) {
+    case "Started":
+      run.announced = event.index
+      return
+    case "Succeeded":
+      for (let i = 0; i < event.values.length; i++) expect(world, run, event.index + i, "Success")
+      return advance(run, event.index + event.values.length)
+    case "Failed":
+      expect(world, run, event.index, event.failure._tag)
+      return advance(run, run.job.options.failFast ? run.length : event.index + 1)
+    case "Cancelled":
+      return close(run)
+    case "Unsent":
+      close(run)
+      if (run.length === 1) return expect(world, run, 0, "Unsendable")
+      if (!run.cancelled) giveBack(run, 0, run.length)
+      return
+    case "Answered":
+      if (event.running !== run.id) run.proven = true
+      return
+    case "TimeElapsed":
+      if (run.reported <= event.index) expect(world, run, event.index, "TimedOut")
+  }
+}
+
+/** The item's outcome has to come of this event, and no other, unless it is nobody's any more. */
+const expect = (world: World, { cancelled, first, job }: Run, index: number, outcome: string): void => {
+  if (!cancelled && job.phase === "live") world.expected.push({ job, index: first + index, outcome, done: false })
+}
+
+const advance = (run: Run, to: number): void => {
+  run.reported = to
+  if (to === run.length) close(run)
+}
+
+const close = (run: Run): void => {
+  run.over = true
+  for (const runs of [run.worker.runs, run.job.runs]) runs.splice(runs.indexOf(run), 1)
+}
+
+/** These items wait again. */
+const giveBack = ({ first, job, length, moves }: Run, from: number, refused: number): void => {
+  if (moves) return
+  for (let i = first + from; i < first + length; i++) {
+    job.out[i] = false
+    job.handed--
+    job.refused[i] = refused
+  }
+}
+
+const exited = (world: World, worker: SimWorker, now: number): void => {
+  if (!worker.killed && !worker.closed && world.pool !== "ended") {
+    world.unexpected++
+    world.deaths.push(now)
+    while (world.deaths[0]! < now - restartMillis) world.deaths.shift()
+  }
+  for (const run of worker.runs.slice()) {
+    close(run)
+    if (run.cancelled || run.job.phase !== "live") continue
+    const { job, reported: next } = run
+    const index = run.first + next
+    const begun = run.announced >= next
+    const retried = job.retried[index] ?? 0
+    const retries = begun && !run.moves && retried < job.options.retries
+    if (retries) job.retried[index] = retried + 1
+    const fails = !retries && (begun || run.moves)
+    if (fails) expect(world, run, next, "Exited")
+    giveBack(run, fails ? next + 1 : next, Infinity)
+  }
+  for (const job of world.jobs) {
+    if (job.options.worker === worker.id && job.phase === "live") failBound(world, job)
+  }
+}
+
+/** A job that is for this worker alone dies with it. */
+const failBound = (world: World, job: SimJob): void => {
+  for (let index = 0; index < job.supplied; index++) {
+    if (job.outcomes[index] !== undefined || world.expected.some((other) => other.job === job)) continue
+    if (!job.out[index]) job.handed++
+    job.out[index] = true
+    world.expected.push({ job, index, outcome: "Exited", done: false })
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- a command
+
+export const check = (world: World, event: Event, command: Command): void => {
+  switch (command._tag) {
+    case "Deliver":
+      return delivered(world, command)
+    case "DeliverFailure": {
+      const { failure, index, worker } = command
+      const job = jobAt(world, command.job)
+      outcome(world, job, index, failure._tag)
+      if (failure._tag === "Reported") ownResult(world, job, index, failure.detail as Value, worker)
+      if (job.options.failFast) job.phase = "stopped"
+      return
+    }
+    case "Settled":
+      return settled(world, jobAt(world, command.job))
+    case "Abandoned": {
+      const job = jobAt(world, command.job)
+      hold(world, !isOver(job), "a job ends exactly once")
+      hold(world, world.pool !== "open", "a job is abandoned only when its pool is")
+      job.phase = "abandoned"
+      return
+    }
+    case "Pull": {
+      const job = jobAt(world, command.job)
+      hold(world, job.phase === "live" && !job.complete && job.asked === 0, "a source is asked once at a time")
+      hold(world, command.count >= 1, "a source is asked for something")
+      job.asked = command.count
+      return
+    }
+    case "Launch":
+      return hold(world, world.pool !== "ended", "a pool that has ended starts no worker")
+    case "Broken":
+      world.broken++
+      world.pool = "ended"
+      return hold(world, command.restarts === world.unexpected, "the pool says how many workers died")
+    case "Ended":
+      world.ended++
+      return
+    case "Send":
+      return sent(world, workerAt(world, command.worker), command.chunk)
+    case "Kill":
+      return killed(world, event, workerAt(world, command.worker))
+    case "CloseWorker": {
+      const worker = workerAt(world, command.worker)
+      hold(world, world.pool === "closing" && !hasLiveJobs(world), "workers leave when the last job is over")
+      hold(world, !worker.closed && !worker.killed, "a worker is asked to leave once")
+      worker.closed = true
+      return
+    }
+    default:
+      return checkRun(world, event, command)
+  }
+}
+
+const delivered = (world: World, command: Extract<Command, { readonly _tag: "Deliver" }>): void => {
+  const job = jobAt(world, command.job)
+  command.values.forEach((value, i) => {
+    const index = command.first + i
+    outcome(world, job, index, "Success")
+    ownResult(world, job, index, value as Value, command.worker)
+    hold(world, command.marked === isMarkedValue(payloadOf(job, index)), "a value that has to be revived says so")
+  })
+}
+
+const ownResult = (world: World, job: SimJob, index: number, { by, of }: Value, worker: number): void => {
+  hold(world, of === payloadOf(job, index), "an outcome is that of its own item")
+  hold(world, by === worker, "an outcome names the worker that it came from")
+}
+
+const outcome = (world: World, job: SimJob, index: number, tag: string): void => {
+  hold(world, !isOver(job), "nothing is delivered when the job is over")
+  hold(world, job.phase === "live", "nothing is delivered when the job is stopped")
+  hold(world, job.outcomes[index] === undefined, "no outcome is delivered twice")
+  const expected = world.expected.find((one) => one.job === job && one.index === index)
+  hold(world, expected !== undefined, "an outcome comes of the event that brought it")
+  hold(world, expected!.outcome === tag, "an item fails for the reason that it has")
+  expected!.done = true
+  job.outcomes[index] = tag
+}
+
+const settled = (world: World, job: SimJob): void => {
+  hold(world, !isOver(job), "a job ends exactly once")
+  if (job.phase === "stopped") {
+    hold(world, job.runs.every(({ proven }) => proven), "a stopped job is over when nothing of it runs, not before")
+  } else {
+    hold(world, job.complete && isAnswered(job), "a job is over when each of its items has an outcome")
+  }
+  job.phase = "settled"
+}
+
+const isAnswered = (job: SimJob): boolean => {
+  for (let i = 0; i < job.supplied; i++) {
+    if (job.outcomes[i] === undefined) return false
+  }
+  return true
+}
+
+/** Why a worker may be killed: it runs what was cancelled although its grace is over, or the pool has ended. */
+const killed = (world: World, event: Event, worker: SimWorker): void => {
+  hold(world, !worker.killed, "a worker is killed once")
+  worker.killed = true
+  if (world.pool === "ended" && event._tag !== "Answered") return
+  const run = event._tag === "Answered" ? runOn(world, worker.id, event.run) : undefined
+  const stuck = event._tag === "Answered" && event.late && event.running === event.run
+  hold(
+    world,
+    stuck && run?.cancelled === true,
+    "only a worker that still runs a cancelled item after the grace is killed"
+  )
+}
+
+type RunCommand = Extract<Command, { readonly _tag: "Cancel" | "CancelEnded" | "StartTimer" | "StopTimer" }>
+
+const checkRun = (world: World, event: Event, command: RunCommand): void => {
+  const run = world.runs.get(command.run)!
+  hold(world, run.worker.id === command.worker, "a command about a run goes to its worker")
+  switch (command._tag) {
+    case "Cancel": {
+      const timedOut = event._tag === "TimeElapsed" && event.run === run.id
+      hold(world, !run.cancelled, "a run is cancelled once")
+      hold(world, timedOut || run.job.phase === "stopped", "only what is stopped or out of time is cancelled")
+      run.cancelled = true
+      return
+    }
+    case "CancelEnded":
+      hold(world, run.cancelled && run.over && !run.cancelEnded, "a Cancel ends once, when its run is over")
+      run.cancelEnded = true
+      return
+    case "StartTimer":
+      hold(world, event._tag === "Started" && event.index === command.index, "an item's time counts from its start")
+      hold(world, !run.cancelled && run.timer === -1, "an item's time counts once")
+      run.timer = command.index
+      return
+    case "StopTimer":
+      run.timer = -1
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- handing out
+
+const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
+  const job = jobAt(world, chunk.job.id)
+  const length = chunk.items.length
+  hold(world, worker.ready && !worker.killed && !worker.closed, "only a worker that is ready is sent a chunk")
+  hold(world, world.pool !== "ended" && job.phase === "live", "nothing is handed out of a job that is stopped")
+  hold(world, !world.runs.has(chunk.run), "a run has a number of its own")
+  hold(world, (job.options.worker ?? worker.id) === worker.id, "a job for one worker runs on no other")
+  const run: Run = {
+    id: chunk.run,
+    worker,
+    job,
+    first: chunk.first,
+    length,
+    moves: chunk.moves !== undefined,
+    itemMillis: chunk.itemMillis,
+    reported: 0,
+    announced: -1,
+    cancelled: false,
+    cancelEnded: false,
+    proven: false,
+    over: false,
+    timer: -1
+  }
+  sizeFits(world, job, length)
+  for (let i = 0; i < length; i++) itemSent(world, job, chunk, i)
+  if (run.moves) hold(world, worker.runs.length === 0, "what moves goes to an idle worker")
+  world.runs.set(run.id, run)
+  worker.runs.push(run)
+  job.runs.push(run)
+}
+
+const itemSent = (world: World, job: SimJob, chunk: Chunk, i: number): void => {
+  const index = chunk.first + i
+  hold(world, index < job.supplied && chunk.items[i] === payloadOf(job, index), "an item keeps its index")
+  hold(world, chunk.marked === job.marked[index], "a payload that has to be revived says so")
+  hold(world, job.outcomes[index] === undefined, "an item with an outcome does not run again")
+  hold(
+    world,
+    !job.out[index],
+    "an item runs again only when its worker died before it said that it started it, or a retry is left"
+  )
+  hold(world, chunk.items.length < (job.refused[index] ?? Infinity), "of a chunk that was refused the parts are tried")
+  const buffer = job.buffers[index]
+  if (buffer === undefined) hold(world, chunk.moves === undefined, "what moves is its item's own")
+  else hold(world, chunk.items.length === 1 && chunk.moves?.[0] === buffer, "what moves goes with its item, alone")
+  job.out[index] = true
+  job.handed++
+}
+
+/** The chunks of a stream start small. */
+const firstChunkItems = 16
+
+const sizeFits = (world: World, job: SimJob, length: number): void => {
+  const { chunkSize, timeoutMillis, window } = job.options
+  hold(world, length >= 1, "no chunk is empty")
+  hold(world, timeoutMillis === undefined || length === 1, "items with a time limit travel one by one")
+  hold(world, chunkSize === "auto" || length <= chunkSize, "a chunk has at most the size that was asked for")
+  const unconsumed = job.handed + length - job.consumed
+  if (window !== "auto") {
+    hold(world, unconsumed <= window, "no more is handed out than the window has room for")
+  } else {
+    const most = timeoutMillis !== undefined
+      ? 1
+      : chunkSize === "auto"
+      ? Math.max(firstChunkItems, job.consumed)
+      : chunkSize
+    hold(world, unconsumed <= 2 * world.plan.processes * most, "no more is handed out than two chunks a worker")
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- after a transition
+
+export const after = (world: World): void => {
+  for (const { done, job } of world.expected) {
+    if (!done) hold(world, job.phase !== "live", "no outcome is lost")
+  }
+  if (world.pool === "closing" && !hasLiveJobs(world)) world.pool = "ended"
+  for (const job of world.jobs) afterJob(world, job)
+  for (const worker of world.workers) {
+    if (worker.phase === "gone") continue
+    books(world, worker)
+    if (world.pool === "ended") hold(world, worker.killed || worker.closed, "a pool that has ended lets its workers go")
+  }
+  const living = world.workers.filter(({ phase }) => phase !== "gone").length
+  if (world.pool !== "ended") hold(world, living === world.plan.processes, "a worker that is gone is replaced")
+  hold(
+    world,
+    world.ended === (world.pool === "ended" && living === 0 ? 1 : 0),
+    "a pool ends once, with its last worker"
+  )
+  hold(
+    world,
+    world.broken === (world.deaths.length > world.plan.maxRestarts ? 1 : 0),
+    "a pool breaks once, when its workers die too often"
+  )
+  if (world.pool !== "ended") noStall(world)
+}
+
+const afterJob = (world: World, job: SimJob): void => {
+  if (job.phase === "planned" || isOver(job)) return
+  hold(world, world.pool !== "ended", "a job that is pending when its pool ends is abandoned")
+  if (job.phase === "live") {
+    hold(world, !job.complete || !isAnswered(job), "a job is over when each of its items has an outcome")
+    hold(world, world.state.jobs.get(job.id)?.waiting === job.supplied - job.handed, "what waits is counted")
+  } else {
+    hold(world, job.runs.length > 0, "a stopped job is over when nothing of it runs")
+    hold(world, job.runs.every(({ cancelled }) => cancelled), "what runs of a stopped job is cancelled")
+  }
+}
+
+const books = (world: World, { id, runs }: SimWorker): void => {
+  const worker = world.state.workers.get(id)!
+  let items = 0
+  let millis = 0
+  for (const run of runs) {
+    items += run.length - run.reported
+    millis += (run.length - run.reported) * run.itemMillis
+  }
+  hold(world, worker.chunks.length === runs.length && worker.items === items, "a worker's items are counted")
+  hold(world, Math.abs(worker.millis - millis) < 1e-6, "a worker's work ahead is counted")
+  if (runs.length === 0) hold(world, worker.millis === 0, "a worker without a chunk has nothing ahead")
+}
+
+/** Nothing waits for a worker while a worker waits for something. */
+const noStall = (world: World): void => {
+  for (const worker of world.workers) {
+    if (worker.phase === "gone" || !worker.ready || worker.killed || worker.runs.length > 0) continue
+    for (const job of world.jobs) {
+      const { window, worker: bound } = job.options
+      if (job.phase !== "live" || (bound ?? worker.id) !== worker.id) continue
+      const out = job.handed - job.consumed
+      const hasRoom = out === 0 || (window !== "auto" && out < window)
+      if (!hasRoom) continue
+      hold(world, job.supplied === job.handed, "no item waits while a worker is idle")
+      hold(world, job.complete || job.asked > 0, "a source is asked while a worker is idle")
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- at the end
+
+/** When all is quiet: every call has ended, and the books are even. */
+export const atRest = (world: World): void => {
+  for (const job of world.jobs) hold(world, isOver(job), "every call ends")
+  for (const run of world.runs.values()) {
+    hold(world, run.over || run.job.phase === "abandoned", "every run is over")
+    hold(world, !run.cancelled || run.cancelEnded, "every Cancel ends")
+    hold(world, run.timer === -1 || run.worker.phase === "gone", "no timer is left behind")
+  }
+  const { completed, failed, jobs, restarts, workers } = world.state
+  const outcomes = world.jobs.flatMap((job) => job.outcomes.filter((tag) => tag !== undefined))
+  const successes = outcomes.filter((tag) => tag === "Success").length
+  hold(world, completed === successes && failed === outcomes.length - successes, "what has ended is counted")
+  hold(world, restarts === world.unexpected, "crashes are counted")
+  hold(world, jobs.size === 0, "no job is left behind")
+  for (const worker of workers.values()) {
+    hold(world, worker.items === 0 && worker.millis === 0 && worker.chunks.length === 0, "nothing is in hand")
+  }
+}

@@ -1,0 +1,110 @@
+/** What a property is about: plans with more of some things, and of others less. */
+import { Arbitrary, Schema } from "effect"
+import type { ItemPlan, JobPlan, Plan } from "./world.ts"
+
+const between = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+
+/** One of these; the first is the simplest. */
+const oneOf = <A>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
+  Arbitrary.map(between(0, values.length - 1), (i) => values[i]!)
+
+const still = (kind: ItemPlan["kind"], times = 1): ReadonlyArray<ItemPlan> =>
+  new Array<ItemPlan>(times).fill({ kind, moves: false })
+
+const moving = (kind: ItemPlan["kind"], times = 1): ReadonlyArray<ItemPlan> =>
+  new Array<ItemPlan>(times).fill({ kind, moves: true })
+
+export const calm = still("ok", 12)
+
+export const mixed: ReadonlyArray<ItemPlan> = [
+  ...calm,
+  ...still("fail", 2),
+  ...still("slow", 2),
+  ...still("wait"),
+  ...still("deaf"),
+  ...still("stubborn"),
+  ...still("crash"),
+  ...still("unsendable"),
+  ...moving("ok")
+]
+
+export const deadly: ReadonlyArray<ItemPlan> = [...still("ok", 6), ...still("crash", 2), ...still("slow")]
+export const moved: ReadonlyArray<ItemPlan> = [...moving("ok", 4), ...moving("crash"), ...moving("unsendable"), ...calm]
+export const endless: ReadonlyArray<ItemPlan> = [
+  ...still("ok", 4),
+  ...still("slow", 2),
+  ...still("wait"),
+  ...still("deaf"),
+  ...still("stubborn")
+]
+
+export interface Tilt {
+  readonly kinds: ReadonlyArray<JobPlan["kind"]>
+  readonly items: ReadonlyArray<ItemPlan>
+  readonly timed: ReadonlyArray<boolean>
+  readonly failFast: ReadonlyArray<boolean>
+  readonly windows: ReadonlyArray<number | "auto">
+  readonly bound: ReadonlyArray<number>
+  readonly faults: number
+  readonly interrupts: number
+  readonly maxRestarts: ReadonlyArray<number>
+  readonly ticks: ReadonlyArray<number>
+  readonly closes: ReadonlyArray<boolean>
+  readonly terminates: ReadonlyArray<boolean>
+}
+
+export const even: Tilt = {
+  kinds: ["apply", "map", "stream"],
+  items: mixed,
+  timed: [false, false, false, true],
+  failFast: [false, true],
+  windows: ["auto", 1, 2, 3, 5],
+  bound: [-1, -1, -1, 0, 1],
+  faults: 3,
+  interrupts: 2,
+  maxRestarts: [100],
+  ticks: [0],
+  closes: [false, false, true],
+  terminates: [false, false, false, true]
+}
+
+const jobs = (tilt: Tilt): Arbitrary.Arbitrary<JobPlan> =>
+  Arbitrary.map(
+    Arbitrary.all({
+      kind: oneOf(tilt.kinds),
+      items: Arbitrary.array(oneOf(tilt.items), { maxLength: 10 }),
+      task: between(0, 1),
+      chunkSize: oneOf<number | "auto">(["auto", "auto", 1, 2, 3]),
+      window: oneOf(tilt.windows),
+      failFast: oneOf(tilt.failFast),
+      ordered: oneOf([false, true]),
+      retries: oneOf([0, 0, 1, 2]),
+      timed: oneOf(tilt.timed),
+      grain: oneOf([0, 0, 1, 2, 7]),
+      bound: oneOf(tilt.bound)
+    }),
+    (plan) => {
+      // a call without items never reaches the pool
+      const items = plan.items.length > 0 || plan.kind === "stream" ? plan.items : calm.slice(0, 1)
+      return plan.kind === "apply" ? { ...plan, items: items.slice(0, 1) } : { ...plan, items, bound: -1 }
+    }
+  )
+
+/** A plan, and what happens: each number chooses one of the actions that are possible then. */
+export const lives = (
+  tilt: Tilt
+): { plan: Arbitrary.Arbitrary<Plan>; choices: Arbitrary.Arbitrary<Array<number>> } => ({
+  plan: Arbitrary.all({
+    processes: between(1, 4),
+    maxRestarts: oneOf(tilt.maxRestarts),
+    tick: oneOf(tilt.ticks),
+    costs: oneOf([[0.01, 4], [0.2, 0.01], [4, 0.2]]),
+    faults: between(0, tilt.faults),
+    interrupts: between(0, tilt.interrupts),
+    closes: oneOf(tilt.closes),
+    terminates: oneOf(tilt.terminates),
+    jobs: Arbitrary.array(jobs(tilt), { minLength: 1, maxLength: 4 })
+  }),
+  choices: Arbitrary.array(between(0, 0xffff), { maxLength: 120 })
+})

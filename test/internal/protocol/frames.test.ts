@@ -1,0 +1,250 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Buffer } from "node:buffer"
+import * as fc from "fast-check"
+import {
+  decodeBody,
+  encodeFrame,
+  isFrameTooLarge,
+  makeFrameReader,
+  maxFrameBytes
+} from "../../../src/internal/protocol/frames.ts"
+import type { FrameTooLarge } from "../../../src/internal/protocol/frames.ts"
+import { build, difference, plainGraph, typedArrays } from "../codec/graphs.ts"
+
+const refusal = (run: () => void): FrameTooLarge => {
+  try {
+    run()
+  } catch (cause) {
+    if (isFrameTooLarge(cause)) return cause
+    throw cause
+  }
+  return assert.fail("it was not refused")
+}
+
+/** Cuts a stream at these places (modulo its length). */
+const cut = (stream: Buffer, places: ReadonlyArray<number>): ReadonlyArray<Buffer> => {
+  const at = places.map((place) => place % (stream.length + 1)).sort((a, b) => a - b)
+  return [0, ...at].map((from, i) => stream.subarray(from, at[i] ?? stream.length))
+}
+
+const header = (size: number): Buffer => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(size)
+  return bytes
+}
+
+/** A small generator of numbers, for cases by the hundred thousand. */
+const makeRandom = (seed: number): (below: number) => number => {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+/** Runs many random cases; a failure tells the seed that `FUZZ_SEED` takes. */
+const fuzz = (cases: number, run: (random: (below: number) => number) => void): void => {
+  const given = process.env["FUZZ_SEED"]
+  const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given)
+  for (let i = 0; i < cases; i++) {
+    try {
+      run(makeRandom(seed + i))
+    } catch (cause) {
+      throw new Error(`case ${i} of seed ${seed} (FUZZ_SEED=${seed + i} runs it first)`, { cause })
+    }
+  }
+}
+
+const randomBytes = (random: (below: number) => number, most: number): Buffer =>
+  Buffer.from(Array.from({ length: random(most + 1) }, () => random(256)))
+
+describe("a frame", () => {
+  it("carries any value that structured clone carries", () => {
+    fc.assert(fc.property(plainGraph, (nodes) => {
+      const arrived = decodeBody(encodeFrame(build(nodes), maxFrameBytes).subarray(4))
+      assert.strictEqual(difference(build(nodes), arrived), undefined)
+    }))
+  })
+
+  it("begins with the length of its body in four bytes, little endian", () => {
+    const frame = encodeFrame(["text"], maxFrameBytes)
+    assert.strictEqual(frame.readUInt32LE(0), frame.length - 4)
+  })
+
+  it("gives every typed array a buffer of its own, that holds nothing else", () => {
+    for (const Type of [...typedArrays, DataView]) {
+      const pool = new ArrayBuffer(64)
+      new Uint8Array(pool).fill(7)
+      const value = new Type(pool, 8, 2)
+      const [arrived, other] = decodeBody(encodeFrame([value, new Uint8Array(4)], maxFrameBytes).subarray(4)) as any
+      assert.strictEqual(Object.getPrototypeOf(arrived), Type.prototype)
+      assert.strictEqual(arrived.byteOffset, 0)
+      assert.strictEqual(arrived.buffer.byteLength, value.byteLength)
+      assert.strictEqual(difference(value, arrived), undefined)
+      assert.notStrictEqual(arrived.buffer, other.buffer)
+    }
+  })
+
+  it("gives a Buffer as a Uint8Array, as structured clone does", () => {
+    const arrived = decodeBody(encodeFrame(Buffer.from("abc"), maxFrameBytes).subarray(4)) as Uint8Array
+    assert.strictEqual(Object.getPrototypeOf(arrived), Uint8Array.prototype)
+    assert.strictEqual(arrived.buffer.byteLength, 3)
+    assert.deepStrictEqual(Array.from(arrived), [97, 98, 99])
+  })
+
+  it("does not change when the block that it came in does", () => {
+    const frame = encodeFrame({ bytes: new Uint8Array([1, 2, 3]), buffer: new Uint8Array([4]).buffer }, maxFrameBytes)
+    const arrived = decodeBody(frame.subarray(4)) as { readonly bytes: Uint8Array; readonly buffer: ArrayBuffer }
+    frame.fill(0)
+    assert.deepStrictEqual(Array.from(arrived.bytes), [1, 2, 3])
+    assert.deepStrictEqual(Array.from(new Uint8Array(arrived.buffer)), [4])
+  })
+
+  it("is refused before it is sent when it is larger than the limit, by one byte too", () => {
+    const size = encodeFrame(["x".repeat(100)], maxFrameBytes).length - 4
+    assert.strictEqual(encodeFrame(["x".repeat(100)], size).length, size + 4)
+    assert.deepStrictEqual(refusal(() => encodeFrame(["x".repeat(100)], size - 1)), {
+      _tag: "FrameTooLarge",
+      size,
+      limit: size - 1
+    })
+  })
+
+  it("of what cannot be cloned is refused with the serializer's words", () => {
+    for (const value of [() => {}, Symbol("s"), new SharedArrayBuffer(4), Promise.resolve()]) {
+      assert.throws(() => encodeFrame([value], maxFrameBytes), /could not be cloned/)
+    }
+  })
+})
+
+describe("a frame reader", () => {
+  it("gives the same frames however the stream is cut", () => {
+    const messages = fc.array(fc.oneof(fc.string(), fc.bigInt(), fc.uint8Array(), fc.constant([])), { maxLength: 6 })
+    const places = fc.array(fc.nat(10_000), { maxLength: 12 })
+    fc.assert(
+      fc.property(messages, places, (sent, places) => {
+        const stream = Buffer.concat(sent.map((message) => encodeFrame(message, maxFrameBytes)))
+        const reader = makeFrameReader(maxFrameBytes)
+        const received: Array<unknown> = []
+        for (const block of cut(stream, places)) reader.push(block, (body) => received.push(decodeBody(body)))
+        assert.deepStrictEqual(received, sent)
+        assert.strictEqual(reader.pending(), 0)
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it("gives the same frames byte by byte", () => {
+    const sent = [1, "two", { three: [3] }, new Map([[4, 5]])]
+    const stream = Buffer.concat(sent.map((message) => encodeFrame(message, maxFrameBytes)))
+    const reader = makeFrameReader(maxFrameBytes)
+    const received: Array<unknown> = []
+    for (let i = 0; i < stream.length; i++) {
+      reader.push(stream.subarray(i, i + 1), (body) => received.push(decodeBody(body)))
+    }
+    assert.deepStrictEqual(received, sent)
+  })
+
+  it("gives a frame as soon as its last byte is there", () => {
+    const frame = encodeFrame("text", maxFrameBytes)
+    const reader = makeFrameReader(maxFrameBytes)
+    let bodies = 0
+    reader.push(frame.subarray(0, -1), () => bodies++)
+    assert.strictEqual(bodies, 0)
+    assert.strictEqual(reader.pending(), frame.length - 1)
+    reader.push(Buffer.concat([frame.subarray(-1), frame, frame.subarray(0, 2)]), () => bodies++)
+    assert.strictEqual(bodies, 2)
+    assert.strictEqual(reader.pending(), 2)
+  })
+
+  it("gives a body without bytes", () => {
+    const sizes: Array<number> = []
+    makeFrameReader(10).push(Buffer.concat([header(0), header(0)]), (body) => sizes.push(body.length))
+    assert.deepStrictEqual(sizes, [0, 0])
+  })
+
+  it("takes a frame of exactly the limit and refuses one byte more, at its header", () => {
+    const bodies: Array<number> = []
+    makeFrameReader(8).push(Buffer.concat([header(8), Buffer.alloc(8)]), (body) => bodies.push(body.length))
+    assert.deepStrictEqual(bodies, [8])
+    const { limit, size } = refusal(() => makeFrameReader(8).push(header(9), () => assert.fail("a body")))
+    assert.deepStrictEqual({ limit, size }, { limit: 8, size: 9 })
+  })
+
+  it("gives the frames before the one that it refuses", () => {
+    const bodies: Array<number> = []
+    refusal(() =>
+      makeFrameReader(8).push(
+        Buffer.concat([header(1), Buffer.alloc(1), header(0xffffffff)]),
+        (body) => bodies.push(body.length)
+      )
+    )
+    assert.deepStrictEqual(bodies, [1])
+  })
+
+  it("refuses an absurd length before it takes memory for it", () => {
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 100; i++) {
+      const { size } = refusal(() => makeFrameReader(maxFrameBytes).push(header(0xffffffff), () => {}))
+      assert.strictEqual(size, 0xffffffff)
+      // allowed, but not there yet: nothing is taken in advance
+      makeFrameReader(maxFrameBytes).push(header(maxFrameBytes), () => assert.fail("a body"))
+    }
+    assert.isBelow(process.memoryUsage().arrayBuffers - before, 2 ** 20)
+  })
+
+  it("of random bytes in random blocks gives bodies within the limit, or refuses, and loses no byte", () => {
+    const limit = 300
+    fuzz(100_000, (random) => {
+      const reader = makeFrameReader(limit)
+      let pushed = 0
+      let taken = 0
+      for (let blocks = random(4); blocks >= 0; blocks--) {
+        const block = randomBytes(random, 12)
+        // short lengths, so that bodies are complete now and then
+        if (random(2) === 0 && block.length >= 4) block.writeUInt32LE(random(400), 0)
+        pushed += block.length
+        try {
+          reader.push(block, (body) => {
+            assert.isAtMost(body.length, limit)
+            taken += body.length + 4
+          })
+        } catch (cause) {
+          assert.isTrue(isFrameTooLarge(cause), String(cause))
+          assert.isAbove((cause as FrameTooLarge).size, limit)
+          return
+        }
+        assert.strictEqual(reader.pending(), pushed - taken)
+      }
+    })
+  }, 20_000)
+})
+
+describe("a body", () => {
+  it("of random bytes is a value or throws an Error", () => {
+    fuzz(20_000, (random) => {
+      const bytes = randomBytes(random, 24)
+      try {
+        decodeBody(random(2) === 0 ? bytes : Buffer.concat([Buffer.from([0xff, 0x0f]), bytes]))
+      } catch (cause) {
+        assert.instanceOf(cause, Error)
+      }
+    })
+  }, 20_000)
+
+  it("with one byte changed is a value or throws an Error", () => {
+    const value = { list: [1, "two", new Map([[3, new Date(4)]])], bytes: new Float64Array([5, 6]), big: 7n ** 30n }
+    const frame = encodeFrame(value, maxFrameBytes)
+    fuzz(20_000, (random) => {
+      const body = Buffer.from(frame.subarray(4))
+      body[random(body.length)] = random(256)
+      try {
+        decodeBody(body)
+      } catch (cause) {
+        assert.instanceOf(cause, Error)
+      }
+    })
+  }, 20_000)
+})
