@@ -190,7 +190,7 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
     launcher,
     creator: me,
     initializer,
-    context: Context.omit(StartMethod)(yield* Effect.context<never>()) as Context.Context<never>
+    context: yield* Effect.context<never>()
   })
   yield* awaitStart(engine)
   return makePool(engine, { engine, scope: Scope.makeUnsafe() })

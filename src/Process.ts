@@ -45,7 +45,7 @@ import {
   waitAtClose,
   workerExited
 } from "./internal/start/handle.ts"
-import type { Handle } from "./internal/start/handle.ts"
+import type { Handle, Internals } from "./internal/start/handle.ts"
 import type { Captured, Child } from "./internal/start/Launcher.ts"
 import { launcherOf, StartMethod } from "./internal/start/service.ts"
 import type { Name } from "./internal/start/service.ts"
@@ -397,6 +397,13 @@ export const stderr = <A, E>(self: Process<A, E>): Stream.Stream<Uint8Array, Pro
 
 // ---------------------------------------------------------------------------------------------------- ending
 
+/** Nobody has to be told how such a process ended. */
+const endedOnPurpose = <A, E>(self: Process<A, E>): Internals => {
+  const own = handleOf(self)[internals]
+  own.observed = true
+  return own
+}
+
 /**
  * Interrupts the task's fiber in the child: its finalizers run, and the child ends. Returns when the request is sent.
  *
@@ -409,7 +416,7 @@ export const stderr = <A, E>(self: Process<A, E>): Stream.Stream<Uint8Array, Pro
  */
 export const interrupt = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
   Effect.sync(() => {
-    const { child, graceMillis } = handleOf(self)[internals]
+    const { child, graceMillis } = endedOnPurpose(self)
     if (child.status() !== undefined) return
     child.channel.post([[Kind.Cancel, onlyRun]])
     child.onExit(after(graceMillis, () => child.kill("SIGTERM")))
@@ -427,7 +434,7 @@ export const interrupt = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
  * @since 0.1.0
  */
 export const terminate = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
-  Effect.sync(() => handleOf(self)[internals].child.kill("SIGTERM"))
+  Effect.sync(() => endedOnPurpose(self).child.kill("SIGTERM"))
 
 /**
  * Sends SIGKILL, which no process can handle. Returns when the signal is sent; {@link exited} waits.
@@ -436,7 +443,7 @@ export const terminate = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
  * @since 0.1.0
  */
 export const kill = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
-  Effect.sync(() => handleOf(self)[internals].child.kill("SIGKILL"))
+  Effect.sync(() => endedOnPurpose(self).child.kill("SIGKILL"))
 
 // ---------------------------------------------------------------------------------------------------- who am I
 

@@ -11,10 +11,11 @@ enableCompileCache?.()
 // Ctrl-C reaches the whole group: the parent's scope decides what becomes of its children
 process.on("SIGINT", () => {})
 
+const [maxMessageBytes] = process.argv.splice(2) // the rest of the line is the program's
 const readable = new Socket({ fd: 3, readable: true, writable: false })
 const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
 runChild({
-  channel: fromDescriptor(readable, 4, Number(process.argv[2])),
+  channel: fromDescriptor(readable, 4, Number(maxMessageBytes)),
   progress,
   stop: () => process.kill(process.pid, "SIGTERM"),
   onBoot: () => watchParent(5, progress)

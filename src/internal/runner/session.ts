@@ -308,6 +308,8 @@ export const startSession = (host: SessionHost): Session => {
     if (done) return true
     running = item
     resume = wait()
+    // it takes its time after all: its parent has to know that it runs
+    outbox.push([Kind.Started, run.id, run.index])
     flush()
     return false
   }
@@ -480,7 +482,7 @@ export const startSession = (host: SessionHost): Session => {
   return {
     lastReport: () => {
       const run = queue[0]
-      if (run !== undefined && run.index < run.items.length && waiting === 0) {
+      if (run !== undefined && run.index < run.items.length && (waiting === 0 || running !== undefined)) {
         outbox.push([Kind.Started, run.id, run.index])
       }
       flush()

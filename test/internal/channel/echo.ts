@@ -1,0 +1,39 @@
+/**
+ * A child process at the other end of a socket channel: it sends back what it is sent, and obeys a few words. It imports
+ * what a spawned child's runner does, with the same descriptors.
+ */
+import { writeSync } from "node:fs"
+import { Socket } from "node:net"
+import { fromDescriptor } from "../../../src/internal/channel/socket.ts"
+
+const limit = Number(process.argv[2])
+const channel = fromDescriptor<unknown, unknown>(
+  new Socket({ fd: 3, readable: true, writable: false }),
+  4,
+  limit
+)
+
+const obey = (message: unknown): void => {
+  switch (message) {
+    case "exit":
+      for (let i = 0; i < 100; i++) channel.post([i, "x".repeat(2000)])
+      return process.exit(7)
+    case "kill":
+      for (let i = 0; i < 100; i++) channel.post([i, "x".repeat(2000)])
+      process.kill(process.pid, "SIGKILL")
+      return
+    case "garbage":
+      writeSync(4, Buffer.alloc(16, 0xff))
+      return
+    case "refuse":
+      try {
+        return channel.post(["x".repeat(limit)])
+      } catch (cause) {
+        return channel.post([(cause as { readonly _tag: string })._tag])
+      }
+    default:
+      return channel.post([message])
+  }
+}
+
+channel.listen((batch) => batch.forEach(obey), () => process.exit(0))

@@ -1,0 +1,26 @@
+/**
+ * Two byte streams in memory that behave as an inherited socket pair does: what was written arrives in blocks that know
+ * nothing of frames, also when nobody reads yet, and the end comes after it.
+ */
+import { Readable, Writable } from "node:stream"
+
+export interface Wire {
+  readonly writable: Writable
+  readonly readable: Readable
+}
+
+/** `blockBytes`: how large the blocks are, at most. */
+export const makeWire = (blockBytes = Number.POSITIVE_INFINITY): Wire => {
+  const readable = new Readable({ read: () => {} })
+  const writable = new Writable({
+    write: (bytes: Buffer, _encoding, done) => {
+      for (let i = 0; i < bytes.length; i += blockBytes) readable.push(bytes.subarray(i, i + blockBytes))
+      done()
+    },
+    destroy: (error, done) => {
+      if (!readable.destroyed) readable.push(null)
+      done(error)
+    }
+  })
+  return { readable, writable }
+}
