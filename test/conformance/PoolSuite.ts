@@ -95,6 +95,13 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(yield* Effect.exit(Pool.map(pool, T.square, source)), Exit.fail("dry"))
         }))
 
+      law("copies what a task returns before the next item runs", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const results = yield* Pool.map(pool, T.reuses, numbers(1000))
+          assert.deepStrictEqual(results.map(({ values }) => values[0]!), [...numbers(1000)])
+        }))
+
       law("with schemas on both sides", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2 })
@@ -167,6 +174,14 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const items = numbers(8).map((i) => new Uint8Array([i, 1]))
           assert.deepStrictEqual(yield* Pool.map(pool, T.sums, items), numbers(8).map((i) => i + 1))
           for (const bytes of items) assert.strictEqual(bytes.length, claims.moves ? 0 : 2)
+        }))
+
+      law("moves a marked buffer of a result where it can", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const back = yield* Pool.map(pool, T.gives, [3, 4, 5])
+          assert.deepStrictEqual(back.map((bytes) => bytes.length), [3, 4, 5])
+          assert.deepStrictEqual((yield* Pool.apply(pool, T.kept)).slice(-3), claims.moves ? [0, 0, 0] : [3, 4, 5])
         }))
 
       law("a task may make a pool of its own", () =>

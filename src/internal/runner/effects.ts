@@ -18,7 +18,7 @@ import { childStartMethod, StartMethod } from "../start/service.ts"
 import type { Launchers } from "../start/service.ts"
 
 export type ItemOutcome =
-  | { readonly _tag: "Success"; readonly value: unknown }
+  | { readonly _tag: "Success"; readonly value: unknown; readonly transfers: ReadonlyArray<ArrayBuffer> }
   | { readonly _tag: "Failure"; readonly failure: EncodedFailure }
 
 export interface RunningItem {
@@ -34,11 +34,13 @@ export interface EffectHost {
 }
 
 export interface EffectRuntime {
-  /** Runs one item. `done` may be called before this returns. */
+  /** Is everything there that a task of this definition needs? */
+  readonly isLoaded: (definition: TaskDefinition) => boolean
+  readonly load: (definition: TaskDefinition) => Promise<void>
+  /** Runs one item of a definition that is loaded. `done` may be called before this returns. */
   readonly run: (
     definition: TaskDefinition,
     payload: unknown,
-    transfers: Array<ArrayBuffer>,
     done: (outcome: ItemOutcome) => void
   ) => RunningItem
   readonly initialize: (
@@ -116,17 +118,14 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     return { _tag: "Cause", reasons }
   }
 
-  const outcomeOf = (
-    definition: TaskDefinition,
-    exit: Exit.Exit<unknown, unknown>,
-    transfers: Array<ArrayBuffer>
-  ): ItemOutcome => {
+  const outcomeOf = (definition: TaskDefinition, exit: Exit.Exit<unknown, unknown>): ItemOutcome => {
     if (Exit.isFailure(exit)) return failed(encodeCause(definition, exit.cause))
     const codec = codecOf(definition.success)
-    if (codec === undefined) return { _tag: "Success", value: exit.value }
+    const transfers: Array<ArrayBuffer> = []
+    if (codec === undefined) return { _tag: "Success", value: exit.value, transfers }
     const encoded = codec.encode(exit.value, transfers)
     return Exit.isSuccess(encoded)
-      ? { _tag: "Success", value: encoded.value }
+      ? { _tag: "Success", value: encoded.value, transfers }
       : failed({ _tag: "Border", reason: codecFailed(definition.name, "success", Cause.squash(encoded.cause)) })
   }
 
@@ -138,7 +137,6 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
   const start = (
     definition: TaskDefinition,
     payload: unknown,
-    transfers: Array<ArrayBuffer>,
     done: (outcome: ItemOutcome) => void
   ): RunningItem => {
     const codec = codecOf(definition.payload)
@@ -151,7 +149,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
       return { interrupt: (onEnd) => onEnd?.() }
     }
     const fiber = Effect.runForkWith(context)(effectOf(definition, decoded.value))
-    fiber.addObserver((exit) => done(outcomeOf(definition, exit, transfers)))
+    fiber.addObserver((exit) => done(outcomeOf(definition, exit)))
     return {
       interrupt: (onEnd) => {
         if (onEnd !== undefined) fiber.addObserver(onEnd)
@@ -168,27 +166,9 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
   }
 
   return {
-    run: (definition, payload, transfers, done) => {
-      if (valueCodec !== undefined || !needsCodec(definition)) return start(definition, payload, transfers, done)
-      let item: RunningItem | undefined
-      let given = false
-      let onEnd: (() => void) | undefined
-      loadCodec().then(() => {
-        if (given) {
-          done(failed({ _tag: "Cause", reasons: [["interrupt", undefined]] }))
-          onEnd?.()
-        } else {
-          item = start(definition, payload, transfers, done)
-        }
-      })
-      return {
-        interrupt: (then) => {
-          if (item !== undefined) return item.interrupt(then)
-          given = true
-          onEnd = then
-        }
-      }
-    },
+    isLoaded: (definition) => valueCodec !== undefined || !needsCodec(definition),
+    load: (definition) => needsCodec(definition) ? loadCodec() : Promise.resolve(),
+    run: start,
     initialize: async (definition, payload) => {
       const exit = await Effect.runPromiseExit(
         Effect.suspend(() => {

@@ -178,8 +178,8 @@ export const startSession = (host: SessionHost): Session => {
     if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
       try {
         const prepared = prepare(value, channel, "result")
-        value = prepared.value
         marked = prepared.marked
+        value = isCheap(run) ? snapshot(prepared.value) : prepared.value
       } catch (cause) {
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)))
       }
@@ -195,6 +195,12 @@ export const startSession = (host: SessionHost): Session => {
     run.index++
   }
 
+  /** The next item may change what this one has returned: what is not sent before that is copied now. */
+  const snapshot = (value: unknown): unknown => {
+    if (typeof value !== "object" || transfers.length > 0) return value // moving buffers are sent at once
+    return structuredClone(value)
+  }
+
   const reportFailure = (run: Run, failure: EncodedFailure): void => {
     failed = true
     outbox.push([Kind.Failure, run.id, run.index, failure])
@@ -203,15 +209,12 @@ export const startSession = (host: SessionHost): Session => {
 
   // ------------------------------------------------------------------ running
 
+  const isCheap = ({ flags, task }: Run): boolean =>
+    task.samples >= trialItems && task.mean < cheapMillis && (flags & flagAnnounce) === 0
+
   /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
   const announce = (run: Run, now: number): boolean => {
-    const task = run.task
-    if (
-      task.samples >= trialItems && task.mean < cheapMillis && now - lastFlush < silentMillis &&
-      (run.flags & flagAnnounce) === 0
-    ) {
-      return false
-    }
+    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) return false
     outbox.push([Kind.Started, run.id, run.index])
     flush()
     return true
@@ -248,16 +251,12 @@ export const startSession = (host: SessionHost): Session => {
       host.progress[0] = run.id
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
+      const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined
+      if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
       if (announce(run, now)) now = performance.now()
-      if (definition.kind === "sync" && definition.payload === undefined && definition.success === undefined) {
-        now = runSync(run, definition.handler, now)
-      } else if (effects === undefined) {
-        return loadEffects(run)
-      } else if (runEffect(run, definition, effects, now)) {
-        now = performance.now()
-      } else {
-        return
-      }
+      if (plain) now = runSync(run, definition.handler, now)
+      else if (runEffect(run, definition, effects!, now)) now = performance.now()
+      else return
     }
     host.progress[0] = -1
     flush()
@@ -295,14 +294,19 @@ export const startSession = (host: SessionHost): Session => {
   const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime, began: number): boolean => {
     let done = false
     let resume: (() => void) | undefined
-    const item = runtime.run(definition, payloadOf(run), transfers, (outcome) => {
+    const item = runtime.run(definition, payloadOf(run), (outcome) => {
       done = true
       running = undefined
       if (ended) return // the child is ending: `shutdown` waits for this item and reports the rest
       const millis = performance.now() - began
       measure(run.task, millis)
-      if (outcome._tag === "Success") reportSuccess(run, outcome.value, millis)
-      else reportFailure(run, outcome.failure)
+      if (outcome._tag === "Success") {
+        // processes are sent copies: nothing moves
+        if (channel.transfers) transfers.push(...outcome.transfers)
+        reportSuccess(run, outcome.value, millis)
+      } else {
+        reportFailure(run, outcome.failure)
+      }
       resume?.()
     })
     if (done) return true
@@ -326,9 +330,7 @@ export const startSession = (host: SessionHost): Session => {
       run.task.definition = found
       return pump()
     }
-    outbox.push([Kind.Loading, run.id, run.index])
-    flush()
-    const resume = wait()
+    const resume = waitForCode(run)
     import(module).then(
       () => {
         run.task.definition = findTask(module, name)
@@ -338,9 +340,16 @@ export const startSession = (host: SessionHost): Session => {
     ).then(resume)
   }
 
-  const loadEffects = (run: Run): void => {
-    const resume = wait()
-    requireEffects().then(resume, (cause) => {
+  /** The item counts as begun, should this child die now, but its time does not run. */
+  const waitForCode = (run: Run): () => void => {
+    outbox.push([Kind.Loading, run.id, run.index])
+    flush()
+    return wait()
+  }
+
+  const loadEffects = (run: Run, definition: TaskDefinition): void => {
+    const resume = waitForCode(run)
+    requireEffects().then((runtime) => runtime.load(definition)).then(resume, (cause) => {
       failAll(run, {
         _tag: "StartFailed",
         message: `task "${run.task.name}" needs effect, which could not be imported: ${describe(cause)}`,

@@ -48,7 +48,7 @@ export interface ChannelClaims {
 
 const timeout = 5000
 
-export const suite = (name: string, make: () => Pair, claims: ChannelClaims): void =>
+export const suite = (name: string, make: () => Pair, claims: ChannelClaims): void => {
   describe(name, () => {
     const closing: Array<() => void> = []
     const open = (): Pair => {
@@ -235,3 +235,4 @@ export const suite = (name: string, make: () => Pair, claims: ChannelClaims): vo
       a.keepAlive(false)
     })
   })
+}

@@ -303,7 +303,7 @@ describe("what must not be lost", () => {
   it("an error with a function in it keeps its name, message, stack and the fields that can cross", () => {
     const error = Object.assign(new RangeError("x"), { _tag: "Tagged", code: 5, retry: () => {} })
     const arrived = carried(error)
-    assert.instanceOf(arrived, RangeError)
+    assert.isTrue(arrived instanceof RangeError)
     assert.strictEqual(arrived.message, "x")
     assert.strictEqual(arrived.stack, error.stack)
     assert.strictEqual(arrived._tag, "Tagged")

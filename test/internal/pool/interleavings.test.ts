@@ -84,8 +84,13 @@ const keyOf = (world: World): string => {
   ])
 }
 
-const replay = (of: Plan, path: ReadonlyArray<number>): World => {
+const init = (of: Plan): World => {
   const world = makeWorld(of, true)
+  for (const w of world.workers) act(world, {_tag: "Boot", worker: w})
+  return world
+}
+const replay = (of: Plan, path: ReadonlyArray<number>): World => {
+  const world = init(of)
   for (const choice of path) act(world, enabled(world)[choice]!)
   return world
 }
@@ -97,7 +102,7 @@ const explore = (of: Plan): number => {
   const visit = (world: World): void => {
     const key = keyOf(world)
     if (seen.has(key)) return
-    seen.add(key)
+    seen.add(key); if (seen.size % 20000 === 0) console.log(seen.size, path.length, path.join(" ").slice(-100)); if (seen.size > 300000) throw new Error("many")
     const count = enabled(world).length
     if (count === 0) return finish(world)
     for (let choice = 0; choice < count; choice++) {
@@ -108,7 +113,7 @@ const explore = (of: Plan): number => {
       path.pop()
     }
   }
-  visit(makeWorld(of, true))
+  visit(init(of))
   return seen.size
 }
 void drain; void assert

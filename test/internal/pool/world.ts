@@ -473,7 +473,8 @@ export const act = (world: World, action: Action): void => {
     case "Grace":
       action.worker.graces.delete(action.run)
       action.worker.reads = true
-      return void action.worker.questions.push({ run: action.run, late: true })
+      action.worker.questions.push({ run: action.run, late: true })
+      return world.quick ? actOn(world, action.worker, "Look") : undefined
     case "Elapse": {
       const run = world.runs.get(action.run)!
       const index = run.timer
@@ -523,7 +524,8 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
     case "Assume": {
       const question = worker.questions.shift()!
       const running = worker.progress < 0 ? undefined : worker.progress
-      return void worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running })
+      worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running })
+      return world.quick ? actOn(world, worker, "Answer") : undefined
     }
     case "Answer":
       return tell(world, { _tag: "Answered", worker: worker.id, ...worker.answers.shift()! })

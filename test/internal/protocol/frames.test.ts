@@ -74,7 +74,7 @@ describe("a frame", () => {
   })
 
   it("gives every typed array a buffer of its own, that holds nothing else", () => {
-    for (const Type of [...typedArrays, DataView]) {
+    for (const Type of [...typedArrays, DataView] as ReadonlyArray<any>) {
       const pool = new ArrayBuffer(64)
       new Uint8Array(pool).fill(7)
       const value = new Type(pool, 8, 2)

@@ -6,10 +6,32 @@ const kept: ReadonlyArray<readonly [what: string, flags: ReadonlyArray<string>, 
   ["no flags", [], []],
   [
     "limits, conditions, imports and warnings are passed on",
-    ["--max-old-space-size=512", "--conditions", "development", "--import", "tsx", "--no-warnings", "--require", "./a.cjs"],
-    ["--max-old-space-size=512", "--conditions", "development", "--import", "tsx", "--no-warnings", "--require", "./a.cjs"]
+    [
+      "--max-old-space-size=512",
+      "--conditions",
+      "development",
+      "--import",
+      "tsx",
+      "--no-warnings",
+      "--require",
+      "./a.cjs"
+    ],
+    [
+      "--max-old-space-size=512",
+      "--conditions",
+      "development",
+      "--import",
+      "tsx",
+      "--no-warnings",
+      "--require",
+      "./a.cjs"
+    ]
   ],
-  ["permissions and experimental features are passed on", ["--permission", "--allow-fs-read=*", "--experimental-vm-modules"], [
+  ["permissions and experimental features are passed on", [
+    "--permission",
+    "--allow-fs-read=*",
+    "--experimental-vm-modules"
+  ], [
     "--permission",
     "--allow-fs-read=*",
     "--experimental-vm-modules"
@@ -30,7 +52,12 @@ const kept: ReadonlyArray<readonly [what: string, flags: ReadonlyArray<string>, 
     "--title",
     "watch"
   ]],
-  ["flags that merely begin alike are passed on", ["--interpreted-frames-native-stack", "--import=./x.mjs", "-C", "dev"], [
+  ["flags that merely begin alike are passed on", [
+    "--interpreted-frames-native-stack",
+    "--import=./x.mjs",
+    "-C",
+    "dev"
+  ], [
     "--interpreted-frames-native-stack",
     "--import=./x.mjs",
     "-C",
@@ -44,7 +71,15 @@ describe("the flags of Node that a spawned child inherits", () => {
   }
 
   it("values that stand apart go with the flag that is left out", () => {
-    const flags = ["--test-reporter", "spec", "--test-name-pattern", "x", "--inspect-publish-uid", "http", "--no-warnings"]
+    const flags = [
+      "--test-reporter",
+      "spec",
+      "--test-name-pattern",
+      "x",
+      "--inspect-publish-uid",
+      "http",
+      "--no-warnings"
+    ]
     assert.deepStrictEqual(inheritedFlags(flags), ["--no-warnings"])
   })
 
