@@ -3,6 +3,7 @@ import { Cause, ConfigProvider, Effect, Exit, Fiber, Option, Schema } from "effe
 import type { Layer, Scope } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import * as Few from "./golden/few.ts"
 import * as Tasks from "./golden/tasks.ts"
 import { Pool, Process, ProcessError, StartMethod, Task } from "../src/index.ts"
 
@@ -125,7 +126,7 @@ const cases: Record<string, Effect.Effect<unknown, unknown>> = {
   // TaskNotFound
   "the module defines no task": inScope(pooled(Tasks.notThere, undefined), layerThreads),
   "the module defines other tasks": inScope(
-    pooled(Task.sync("sqare", { module: Tasks.square.module, handler: () => 0 }), undefined),
+    pooled(Task.sync("encod", { module: Few.encode.module, handler: () => 0 }), undefined),
     layerThreads
   ),
   "the module is not there": inScope(pooled(Tasks.nowhere, undefined), layerThreads),
@@ -238,6 +239,7 @@ const normalise = (text: string): string =>
   text
     .replaceAll(process.execPath, "<node>")
     .replaceAll(root, "<root>")
+    .replaceAll(/imported from \S+/g, "imported from <runner>")
     .replaceAll(/pid \d+/g, "pid <pid>")
     .replaceAll(/\b\d+ bytes are\b/g, "<size> bytes are")
     .replaceAll(/takes \d+ bytes/g, "takes <size> bytes")
@@ -261,7 +263,7 @@ const render = ({ reason }: ProcessError.ProcessError): string =>
   [
     reason._tag,
     ...Object.entries(fieldsOf(reason)).map(([name, value]) =>
-      `${name}: ${renderField(name, value).replaceAll("\n", "\n  ")}`.trimEnd()
+      `${name}: ${renderField(name, value).replaceAll("\n", "\n  ")}`.replaceAll(/ +$/gm, "")
     )
   ].join("\n")
 

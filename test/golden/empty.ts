@@ -1,2 +1,2 @@
 /** A module without a task. */
-export {}
+export const nothing = undefined

@@ -46,7 +46,7 @@ export interface ChannelClaims {
   readonly transfers: boolean
 }
 
-const timeout = 5000
+const timeout = 3000
 
 export const suite = (name: string, make: () => Pair, claims: ChannelClaims): void => {
   describe(name, () => {

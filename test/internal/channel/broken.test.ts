@@ -3,7 +3,7 @@ import { Effect, Exit } from "effect"
 import { Pool, Process, ProcessError, StartMethod } from "../../../src/index.ts"
 import * as Tasks from "./tasks.ts"
 
-const limit = "8 seconds"
+const limit = "4 seconds"
 
 const reasonOf = (exit: Exit.Exit<unknown, unknown>): string => {
   const error = Exit.findErrorOption(exit)

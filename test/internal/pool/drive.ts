@@ -2,8 +2,11 @@
  * Runs a world: some actions chosen from outside, and then everything that is left, until all is quiet.
  */
 import { atRest, fault } from "./laws.ts"
-import { act, enabled, makeWorld, weights } from "./world.ts"
-import type { Action, Plan, SimJob, World } from "./world.ts"
+import { act, enabled, weights } from "./actions.ts"
+import type { Action } from "./actions.ts"
+import type { Plan } from "./plans.ts"
+import { startWorld } from "./tell.ts"
+import type { SimJob, World } from "./world.ts"
 
 const choose = (actions: ReadonlyArray<Action>, choice: number): Action | undefined => {
   let total = 0
@@ -46,7 +49,7 @@ export const drain = (world: World): void => {
 
 /** The whole life of a pool. */
 export const live = (plan: Plan, choices: ReadonlyArray<number>): World => {
-  const world = makeWorld(plan)
+  const world = startWorld(plan)
   for (const choice of choices) {
     const action = choose(enabled(world), choice)
     if (action === undefined) break

@@ -40,6 +40,7 @@ const runOn = (world: World, worker: number, id: number): Run | undefined => {
 /** Notes what the event says, and which outcomes have to come of it. */
 export const before = (world: World, event: Event): void => {
   world.expected.length = 0
+  world.timed = undefined
   switch (event._tag) {
     case "Submitted": {
       const job = jobAt(world, event.job)
@@ -87,6 +88,7 @@ const reported = (world: World, run: Run, event: RunEvent): void => {
   switch (event._tag) {
     case "Started":
       run.announced = event.index
+      if (run.job.options.timeoutMillis !== undefined && !event.loading) world.timed = run
       return
     case "Succeeded":
       for (let i = 0; i < event.values.length; i++) expect(world, run, event.index + i, "Success")
@@ -298,8 +300,12 @@ const checkRun = (world: World, event: Event, command: RunCommand): void => {
       run.cancelEnded = true
       return
     case "StartTimer":
-      hold(world, event._tag === "Started" && event.index === command.index, "an item's time counts from its start")
-      hold(world, !run.cancelled && run.timer === -1, "an item's time counts once")
+      hold(
+        world,
+        event._tag === "Started" && event.index === command.index && !event.loading,
+        "an item's time counts from its start, when its task is loaded"
+      )
+      hold(world, !run.cancelled, "no time counts for an item that is cancelled")
       run.timer = command.index
       return
     case "StopTimer":
@@ -384,6 +390,10 @@ const sizeFits = (world: World, job: SimJob, length: number): void => {
 export const after = (world: World): void => {
   for (const { done, job } of world.expected) {
     if (!done) hold(world, job.phase !== "live", "no outcome is lost")
+  }
+  const { timed } = world
+  if (timed !== undefined && timed.job.phase === "live" && !timed.cancelled) {
+    hold(world, timed.timer >= 0, "an item's time counts from its start, when its task is loaded")
   }
   if (world.pool === "closing" && !hasLiveJobs(world)) world.pool = "ended"
   for (const job of world.jobs) afterJob(world, job)

@@ -1,6 +1,51 @@
-/** What a property is about: plans with more of some things, and of others less. */
+/** Plans for a world, and arbitraries of them: with more of some things, and of others less. */
 import { Arbitrary, Schema } from "effect"
-import type { ItemPlan, JobPlan, Plan } from "./world.ts"
+
+/**
+ * What an item does when it runs. "slow" suspends, and ends by itself or when it is interrupted; "wait" suspends and ends
+ * only when it is interrupted; "stubborn" suspends and never ends; "deaf" computes and never ends; "crash" ends its
+ * worker. "unsendable" never gets that far: the serializer refuses it.
+ */
+export type ItemKind = "ok" | "fail" | "slow" | "wait" | "stubborn" | "deaf" | "crash" | "unsendable"
+
+export interface ItemPlan {
+  readonly kind: ItemKind
+  readonly moves: boolean
+}
+
+export interface JobPlan {
+  readonly kind: "apply" | "map" | "stream"
+  readonly items: ReadonlyArray<ItemPlan>
+  readonly task: number
+  readonly chunkSize: number | "auto"
+  readonly window: number | "auto"
+  readonly failFast: boolean
+  /** The consumer takes results in the order of the items. */
+  readonly ordered: boolean
+  readonly retries: number
+  readonly timed: boolean
+  /** How many items the source gives at once; 0: as many as it is asked for. */
+  readonly grain: number
+  /** For one worker alone: which of those that live; or -1. */
+  readonly bound: number
+}
+
+export interface Plan {
+  readonly processes: number
+  readonly maxRestarts: number
+  /** How far the clock moves with each action. */
+  readonly tick: number
+  /** How long an item of each task runs, in milliseconds. */
+  readonly costs: ReadonlyArray<number>
+  /** How many workers crash where no item is at fault. */
+  readonly faults: number
+  readonly interrupts: number
+  readonly closes: boolean
+  readonly terminates: boolean
+  readonly jobs: ReadonlyArray<JobPlan>
+}
+
+// ---------------------------------------------------------------------------------------------------- arbitraries
 
 const between = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
@@ -107,4 +152,39 @@ export const lives = (
     jobs: Arbitrary.array(jobs(tilt), { minLength: 1, maxLength: 4 })
   }),
   choices: Arbitrary.array(between(0, 0xffff), { maxLength: 120 })
+})
+
+// ---------------------------------------------------------------------------------------------------- small plans
+
+export const smallJob = (
+  kind: JobPlan["kind"],
+  kinds: ReadonlyArray<ItemKind>,
+  options: Partial<JobPlan> = {}
+): JobPlan => ({
+  kind,
+  items: kinds.map((item) => ({ kind: item, moves: false })),
+  task: 0,
+  chunkSize: "auto",
+  window: "auto",
+  failFast: kind === "map",
+  ordered: true,
+  retries: 0,
+  timed: false,
+  grain: 0,
+  bound: -1,
+  ...options
+})
+
+/** Two workers, a crash and an interruption. */
+export const smallPlan = (jobs: ReadonlyArray<JobPlan>, options: Partial<Plan> = {}): Plan => ({
+  processes: 2,
+  maxRestarts: 10,
+  tick: 0,
+  costs: [0.25, 0.25],
+  faults: 1,
+  interrupts: 1,
+  closes: false,
+  terminates: false,
+  jobs,
+  ...options
 })
