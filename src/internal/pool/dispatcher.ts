@@ -13,6 +13,10 @@ export const makeState = (options: Options): State => ({
   workers: new Map(),
   jobs: new Map(),
   turn: Deque.makeDeque(),
+  idle: Deque.makeDeque(),
+  bound: new Set(),
+  reserved: undefined,
+  sharedFirst: false,
   means: [],
   nextWorker: 1,
   nextRun: 1,
@@ -85,7 +89,7 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
       break
     case "Answered":
       answered(state, event, out)
-      return out
+      break
     case "TimeElapsed":
       timeElapsed(state, event.worker, event.run, event.index, out)
       break
@@ -151,8 +155,9 @@ const supply = (
 
 const enqueue = (state: State, job: Job): void => {
   if (job.queued || job.stopped) return
+  if (job.options.worker !== undefined) return void state.bound.add(job)
   job.queued = true
-  Deque.push(state.turn, job)
+  Deque.push(needsIdle(state, job) ? state.idle : state.turn, job)
 }
 
 const settleWhenDone = (state: State, job: Job, out: Array<Command>): boolean => {
@@ -169,10 +174,11 @@ const stop = (state: State, job: Job, out: Array<Command>): void => {
   job.waiting = 0
   for (const worker of state.workers.values()) {
     for (const chunk of worker.chunks) {
-      if (chunk.job !== job || chunk.cancelled) continue
-      chunk.cancelled = true
+      if (chunk.job !== job || chunk.awaited) continue
       chunk.awaited = true
       job.cancelling++
+      if (chunk.cancelled) continue // out of time: it has been told
+      chunk.cancelled = true
       out.push({ _tag: "Cancel", worker: worker.id, run: chunk.run })
     }
   }
@@ -223,53 +229,102 @@ const roomOf = (state: State, job: Job, size: number): number => {
 const hasRoom = (worker: Worker): boolean =>
   worker.status === "ready" && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead
 
-const someRoom = (state: State): boolean => {
-  for (const worker of state.workers.values()) {
-    if (hasRoom(worker)) return true
-  }
-  return false
-}
+/** A worker counts as idle when it holds nothing, also nothing that is being cancelled. */
+const isIdle = (worker: Worker): boolean => worker.status === "ready" && worker.chunks.length === 0
 
-const workerFor = (state: State, job: Job): Worker | undefined => {
-  // an item of unknown cost, or one that moves, goes to an idle worker only
-  const idleOnly = state.means[job.options.task] === undefined || Deque.peek(job.blocks)!.block.moves !== undefined
-  const { worker: bound } = job.options
+/** An item of unknown cost, and one that moves, is not queued behind others. */
+const needsIdle = (state: State, job: Job): boolean =>
+  state.means[job.options.task] === undefined || Deque.peek(job.blocks)?.block.moves !== undefined
+
+const leastLoaded = (state: State, suits: (worker: Worker) => boolean): Worker | undefined => {
   let best: Worker | undefined
   for (const worker of state.workers.values()) {
-    if (bound !== undefined && worker.id !== bound) continue
-    // a chunk without items is being cancelled: its worker counts as free when it has said so
-    const usable = worker.chunks.length === 0 ? worker.status === "ready" : !idleOnly && hasRoom(worker)
-    if (!usable) continue
-    if (best === undefined || worker.millis < best.millis || (worker.items === 0 && best.items > 0)) best = worker
+    if (!suits(worker)) continue
+    // one that only cancels has no load, but it is not idle
+    if (best === undefined || worker.millis < best.millis || (isIdle(worker) && !isIdle(best))) best = worker
   }
   return best
 }
 
+/** The first job of a queue that has something to hand out; those that have not leave the queue. */
+const frontOf = (state: State, queue: Deque.Deque<Job>, out: Array<Command>): Job | undefined => {
+  while (true) {
+    const job = Deque.peek(queue)
+    if (job === undefined) return undefined
+    if (!job.stopped) {
+      const size = sizeFor(state, job)
+      const room = roomOf(state, job, size)
+      pull(job, size, room, state, out)
+      if (job.waiting > 0 && room > 0) return job
+    }
+    Deque.shift(queue)
+    job.queued = false // it comes back with more items, or when results have been consumed
+  }
+}
+
+const handOut = (state: State, worker: Worker, job: Job, out: Array<Command>): void => {
+  const size = sizeFor(state, job)
+  send(worker, take(state, job, Math.min(size, roomOf(state, job, size))), out)
+}
+
+/** Puts a queue's first job at the end of the queue where it belongs now. */
+const rotate = (state: State, queue: Deque.Deque<Job>): void => {
+  const job = Deque.shift(queue)!
+  Deque.push(needsIdle(state, job) ? state.idle : state.turn, job)
+}
+
+/** Something for an idle worker. Where none is idle, one is kept from getting more. */
+const serveIdle = (state: State, out: Array<Command>): boolean => {
+  const job = frontOf(state, state.idle, out)
+  if (job === undefined) {
+    state.reserved = undefined
+    return false
+  }
+  if (needsIdle(state, job)) {
+    const worker = leastLoaded(state, isIdle)
+    if (worker === undefined) {
+      if (state.reserved === undefined || !state.workers.has(state.reserved)) {
+        state.reserved = leastLoaded(state, (one) => one.status === "ready")?.id
+      }
+      return false
+    }
+    handOut(state, worker, job, out)
+    state.sharedFirst = true // the others have their turn before the next of these
+  }
+  state.reserved = undefined
+  rotate(state, state.idle)
+  return true
+}
+
+const serveShared = (state: State, out: Array<Command>): boolean => {
+  const job = frontOf(state, state.turn, out)
+  if (job === undefined) return false
+  if (!needsIdle(state, job)) {
+    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved)
+    if (worker === undefined) return false
+    handOut(state, worker, job, out)
+    state.sharedFirst = false
+  }
+  rotate(state, state.turn)
+  return true
+}
+
+/** Jobs for one worker. */
+const serveBound = (state: State, out: Array<Command>): void => {
+  for (const job of state.bound) {
+    const worker = state.workers.get(job.options.worker!)
+    if (job.stopped || job.waiting === 0) state.bound.delete(job)
+    else if (worker !== undefined && isIdle(worker)) handOut(state, worker, job, out)
+  }
+}
+
 const assign = (state: State, out: Array<Command>): void => {
-  let parked = 0
-  while (Deque.size(state.turn) > parked) {
-    const job = Deque.shift(state.turn)!
-    if (job.stopped) {
-      job.queued = false
-      continue
-    }
-    const size = sizeFor(state, job)
-    const room = roomOf(state, job, size)
-    pull(job, size, room, state, out)
-    if (job.waiting === 0 || room <= 0) {
-      job.queued = false // it comes back with more items, or when results have been consumed
-      continue
-    }
-    const worker = workerFor(state, job)
-    if (worker !== undefined) {
-      send(worker, take(state, job, Math.min(size, room)), out)
-    } else if (someRoom(state)) {
-      parked++ // another job may have a use for it
-    } else {
-      Deque.pushFront(state.turn, job)
-      return
-    }
-    Deque.push(state.turn, job)
+  if (state.bound.size > 0) serveBound(state, out)
+  let served = true
+  while (served) {
+    served = state.sharedFirst
+      ? serveShared(state, out) || serveIdle(state, out)
+      : serveIdle(state, out) || serveShared(state, out)
   }
 }
 
@@ -408,7 +463,7 @@ const succeeded = (
   worker.tasks += values.length
   worker.busyMillis += millis
   state.means[job.options.task] = nextMean(state.means[job.options.task], values.length, millis)
-  if (!chunk.cancelled) {
+  if (!chunk.cancelled && !job.stopped) {
     state.completed += values.length
     job.settled += values.length
     out.push({ _tag: "Deliver", job: job.id, worker: id, first: chunk.first + index, values, marked })
@@ -434,7 +489,7 @@ const failed = (
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   worker.tasks++
-  if (!chunk.cancelled) fail(state, chunk.job, id, chunk.first + index, failure, out)
+  if (!chunk.cancelled && !chunk.job.stopped) fail(state, chunk.job, id, chunk.first + index, failure, out)
   // a chunk of a job that fails fast ends in the worker with its first failure
   const last = chunk.job.options.failFast && failure._tag === "Reported"
   advance(worker, chunk, last ? chunk.items.length : index + 1, out)
@@ -595,6 +650,8 @@ const end = (state: State, out: Array<Command>): void => {
   }
   state.jobs.clear()
   Deque.clear(state.turn)
+  Deque.clear(state.idle)
+  state.bound.clear()
   for (const worker of state.workers.values()) {
     if (worker.status === "killed") continue
     worker.status = "killed"

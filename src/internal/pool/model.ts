@@ -101,6 +101,13 @@ export interface State {
   readonly jobs: Map<number, Job>
   /** Jobs with waiting items, taken in turn. */
   readonly turn: Deque.Deque<Job>
+  /** Those whose next item goes to an idle worker only, and those that are for one worker. */
+  readonly idle: Deque.Deque<Job>
+  readonly bound: Set<Job>
+  /** This worker gets nothing more until it is idle. */
+  reserved: number | undefined
+  /** An idle worker has just been given away: the jobs in turn come first. */
+  sharedFirst: boolean
   readonly means: Array<number | undefined>
   nextWorker: number
   nextRun: number

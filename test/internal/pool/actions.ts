@@ -155,7 +155,7 @@ export const act = (world: World, action: Action): void => {
 }
 
 const hurry = (world: World, worker: SimWorker, { answers }: Small): void => {
-  while (answers === "at once" && worker.questions.length > 0) actOn(world, worker, "Look")
+  if (answers === "at once") { while (worker.questions.length > 0) actOn(world, worker, "Look") }
   while (worker.outbox.length > 0) post(world, worker)
 }
 

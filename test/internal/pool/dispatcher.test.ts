@@ -1,9 +1,10 @@
-import { describe, it } from "@effect/vitest"
-import { live } from "./drive.ts"
-import { calm, deadly, endless, even, lives, moved } from "./plans.ts"
-import type { Tilt } from "./plans.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { drain, finish, live } from "./drive.ts"
+import { calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
+import type { ItemKind, JobPlan, Tilt } from "./plans.ts"
+import { startWorld } from "./tell.ts"
 
-const options = { arbitrary: { runs: 2000, size: 120 } }
+const options = { arbitrary: { runs: 3000, size: 120 } }
 
 /** Every law is watched in every life; the tilt makes it likely that this one is at stake. */
 const law = (name: string, tilt: Partial<Tilt> = {}): void =>
@@ -48,5 +49,21 @@ describe("dispatcher", () => {
     items: calm,
     interrupts: 0,
     faults: 1
+  })
+
+  const many = new Array<ItemKind>(400).fill("ok")
+  const newcomers: ReadonlyArray<readonly [string, JobPlan]> = [
+    ["whose cost is unknown", smallJob("apply", ["ok"], { task: 1 })],
+    ["for one worker alone", smallJob("apply", ["ok"], { bound: 0 })],
+    ["whose buffer moves", { ...smallJob("apply", ["ok"]), items: [{ kind: "ok", moves: true }] }]
+  ]
+  it.each(newcomers)("an item %s gets its turn, however much another job has to do", (_, newcomer) => {
+    for (const processes of [1, 2, 4]) {
+      const world = startWorld(smallPlan([smallJob("map", many, { chunkSize: 1 }), newcomer], { processes }))
+      const [map, apply] = world.jobs
+      drain(world, () => apply!.phase === "settled")
+      assert.strictEqual(map!.phase, "live")
+      finish(world)
+    }
   })
 })

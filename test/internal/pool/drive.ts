@@ -33,10 +33,14 @@ const interruptEndless = (world: World): boolean => {
   return true
 }
 
-/** No fault comes any more, and every action that is possible is taken at some time. */
-export const drain = (world: World): void => {
+/**
+ * No fault comes any more, and every action that is possible is taken at some time: until this is so, or until nothing
+ * is left to do.
+ */
+export const drain = (world: World, until: () => boolean = () => false): void => {
   world.draining = true
-  for (let turn = 0; turn < 10_000; turn++) {
+  for (let turn = 0; turn < 20_000; turn++) {
+    if (until()) return
     const actions = enabled(world)
     const prompt = actions.filter((action) => !isLate(action))
     // another place each time, so that nobody is always first

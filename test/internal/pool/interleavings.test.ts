@@ -4,7 +4,7 @@ import { act, enabled } from "./actions.ts"
 import type { Action } from "./actions.ts"
 import { finish } from "./drive.ts"
 import { smallJob, smallPlan } from "./plans.ts"
-import type { Plan } from "./plans.ts"
+import type { ItemKind, JobPlan, Plan } from "./plans.ts"
 import { startWorld } from "./tell.ts"
 import type { SimWorker, Small, World } from "./world.ts"
 
@@ -97,18 +97,71 @@ const workerKey = (worker: SimWorker): unknown =>
 
 // ---------------------------------------------------------------------------------------------------- the worlds
 
-const some: Small = { announces: "some", answers: "some time" }
-const prompt: Small = { announces: "some", answers: "at once" }
+const atOnce: Small = { announces: "some", answers: "at once" }
+const atSomeTime: Small = { announces: "some", answers: "some time" }
+const three: ReadonlyArray<ItemKind> = ["ok", "ok", "ok"]
+const calm = { faults: 0, interrupts: 0 }
+const crash = { interrupts: 0 }
+const interruption = { faults: 0 }
 
-/** Every law is watched in every order. */
-const all = (name: string, plan: Plan, small: Small, least: number): void =>
-  it(name, () => assert.isAtLeast(explore(plan, small), least))
+const apply = (kind: ItemKind, options?: Partial<JobPlan>): JobPlan => smallJob("apply", [kind], options)
 
-describe("all orders of events keep the laws", () => {
-  all(
-    "a map of three items, a crash and an interruption",
-    smallPlan([smallJob("map", ["ok", "ok", "ok"])]),
-    some,
-    50_000
-  )
+const worlds: ReadonlyArray<readonly [string, Plan, Small]> = [
+  ["a map, a crash, an interruption", smallPlan([smallJob("map", three)]), atOnce],
+  ["a map, an interruption, answers that come late", smallPlan([smallJob("map", three)], interruption), atSomeTime],
+  ["three calls, a crash, an interruption", smallPlan([apply("ok"), apply("ok"), apply("ok")]), atOnce],
+  ["a map that fails, a crash, an interruption", smallPlan([smallJob("map", ["ok", "fail", "ok"])]), atOnce],
+  [
+    "a map with an item that ends its worker, and a retry",
+    smallPlan([smallJob("map", ["ok", "crash", "ok"], { retries: 1 })], calm),
+    atOnce
+  ],
+  [
+    "a map in one message that is refused, a crash, an interruption",
+    smallPlan([smallJob("map", ["ok", "unsendable", "ok"], { chunkSize: 3 })]),
+    atOnce
+  ],
+  [
+    "a map with items that do not end, an interruption",
+    smallPlan([smallJob("map", ["slow", "deaf", "ok"])], interruption),
+    atSomeTime
+  ],
+  [
+    "a map with a time limit, an interruption",
+    smallPlan([smallJob("map", ["slow", "deaf", "ok"], { timed: true })], interruption),
+    atSomeTime
+  ],
+  [
+    "three calls with a time limit",
+    smallPlan([apply("slow", { timed: true }), apply("deaf", { timed: true }), apply("ok")], calm),
+    atSomeTime
+  ],
+  [
+    "calls for one worker, a crash",
+    smallPlan([apply("ok", { bound: 0 }), apply("ok", { bound: 1 }), apply("ok")], crash),
+    atOnce
+  ],
+  [
+    "what moves, a crash",
+    smallPlan([{ ...smallJob("map", three), items: three.map((kind) => ({ kind, moves: kind === "ok" })) }], crash),
+    atOnce
+  ],
+  [
+    "a stream in a window of two, a crash",
+    smallPlan([smallJob("stream", three, { window: 2, chunkSize: 2 })], crash),
+    atOnce
+  ],
+  ["a stream in a window of its own, a crash", smallPlan([smallJob("stream", three, { grain: 3 })], crash), atOnce],
+  ["a stream, an interruption", smallPlan([smallJob("stream", three, { window: 2 })], interruption), atOnce],
+  ["a pool that closes, a crash", smallPlan([smallJob("map", three)], { ...crash, closes: true }), atOnce],
+  [
+    "a pool that closes and terminates",
+    smallPlan([smallJob("map", three)], { ...calm, closes: true, terminates: true }),
+    atOnce
+  ],
+  ["a pool that breaks", smallPlan([smallJob("map", three)], { ...crash, maxRestarts: 0 }), atOnce]
+]
+
+describe("the laws hold in all orders of events", () => {
+  it.each(worlds)("%s", (_, plan, small) => assert.isAbove(explore(plan, small), 300))
 })

@@ -54,11 +54,12 @@ const between = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> 
 const oneOf = <A>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.map(between(0, values.length - 1), (i) => values[i]!)
 
-const still = (kind: ItemPlan["kind"], times = 1): ReadonlyArray<ItemPlan> =>
-  new Array<ItemPlan>(times).fill({ kind, moves: false })
+const times = (count: number, kind: ItemKind, moves: boolean): ReadonlyArray<ItemPlan> =>
+  Array.from({ length: count }, () => ({ kind, moves }))
 
-const moving = (kind: ItemPlan["kind"], times = 1): ReadonlyArray<ItemPlan> =>
-  new Array<ItemPlan>(times).fill({ kind, moves: true })
+const still = (kind: ItemKind, count = 1): ReadonlyArray<ItemPlan> => times(count, kind, false)
+
+const moving = (kind: ItemKind, count = 1): ReadonlyArray<ItemPlan> => times(count, kind, true)
 
 export const calm = still("ok", 12)
 

@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { autoSize, chunkMillis, maxChunkItems, nextMean, pythonSize } from "../../../src/internal/pool/chunking.ts"
+
+const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+/** From nothing to minutes, small and large alike. */
+const millisOf = (power: number): number => power === -10 ? 0 : 10 ** power
+const power = count(-10, 5)
+const workers = count(1, 64)
+const waiting = count(0, 10_000_000)
+const options = { arbitrary: { runs: 2000, size: 1000 } }
+
+describe("chunking", () => {
+  it.prop("a chunk has at least one item and at most the limit", { power, waiting, workers }, (it) => {
+    for (const complete of [false, true]) {
+      const size = autoSize({ ...it, itemMillis: millisOf(it.power), complete })
+      assert.isTrue(Number.isInteger(size) && size >= 1 && size <= maxChunkItems, `${size}`)
+    }
+  }, options)
+
+  it.prop("a chunk takes no longer than it should, unless one item does", { power, waiting, workers }, (it) => {
+    const itemMillis = millisOf(it.power)
+    const size = autoSize({ ...it, itemMillis, complete: false })
+    assert.isTrue(size === 1 || size * itemMillis <= chunkMillis * 1.000001, `${size}`)
+    // and no shorter: one more item would be too much
+    assert.isTrue(size === maxChunkItems || (size + 1) * itemMillis > chunkMillis * 0.999999, `${size}`)
+  }, options)
+
+  it.prop("the last items are shared out evenly: each worker gets two chunks", { power, waiting, workers }, (it) => {
+    const shape = { ...it, itemMillis: millisOf(it.power) }
+    const size = autoSize({ ...shape, complete: true })
+    assert.isAtMost(size, Math.max(1, Math.ceil(it.waiting / (2 * it.workers))))
+    assert.isAtMost(size, autoSize({ ...shape, complete: false }))
+  }, options)
+
+  it.prop("an item of unknown cost travels alone", { waiting, workers }, (it) => {
+    for (const complete of [false, true]) assert.strictEqual(autoSize({ ...it, itemMillis: undefined, complete }), 1)
+  }, options)
+
+  it.prop("the size for Python is Python's", { items: waiting, workers }, ({ items, workers }) => {
+    // chunksize, extra = divmod(len(iterable), len(self._pool) * 4)
+    const extra = items % (workers * 4)
+    const chunkSize = (items - extra) / (workers * 4)
+    assert.strictEqual(pythonSize(items, workers), extra > 0 ? chunkSize + 1 : chunkSize)
+  }, options)
+
+  it.prop("an estimate lies between what was estimated and what was measured", {
+    items: count(1, 20_000),
+    mean: power,
+    sample: power
+  }, ({ items, mean, sample }) => {
+    const [before, measured] = [millisOf(mean), millisOf(sample)]
+    const next = nextMean(before, items, measured * items)
+    const slack = 1e-9 * Math.max(before, measured)
+    assert.isAtLeast(next, Math.min(before, measured) - slack)
+    assert.isAtMost(next, Math.max(before, measured) + slack)
+    assert.closeTo(nextMean(undefined, items, measured * items), measured, slack)
+  }, options)
+
+  it.prop("a batch moves the estimate more than a single item does", { mean: power, sample: power }, (it) => {
+    const [before, measured] = [millisOf(it.mean), millisOf(it.sample)]
+    const distance = (items: number): number => Math.abs(nextMean(before, items, measured * items) - measured)
+    assert.isAtMost(distance(100), distance(1) + 1e-9 * Math.max(before, measured))
+  }, options)
+})
