@@ -19,9 +19,9 @@ const worker = Task.sync("worker", {
 const main = Effect.gen(function*() {
   const pool = yield* Pool.make({ processes: 2 })
 
-  // get(timeout=1)
+  // get(timeout=10)
   const result = yield* Pool.applyAsync(pool, worker, 6)
-  yield* Console.log("Result from async:", yield* Fiber.join(result).pipe(Effect.timeout("1 second")))
+  yield* Console.log("Result from async:", yield* Fiber.join(result).pipe(Effect.timeout("10 seconds")))
 
   // callback=collectResults
   const collecting = yield* Pool.apply(pool, worker, 4).pipe(Effect.tap(collectResults), Effect.forkChild)

@@ -5,7 +5,7 @@
  */
 import { autoSize, chunkMillis, maxChunkItems, nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
-import type { Block, Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
+import type { Block, Chunk, Command, Event, ItemFailure, Job, Options, State, Waiting, Worker } from "./model.ts"
 
 export const makeState = (options: Options): State => ({
   options,
@@ -120,6 +120,8 @@ const submit = (
     supplied: 0,
     settled: 0,
     consumed: 0,
+    handed: 0,
+    frontier: 0,
     complete: false,
     pulling: false,
     stopped: false,
@@ -218,12 +220,22 @@ const sizeFor = (state: State, job: Job): number => {
     : chunkSize
 }
 
-/** How many items of the job may be handed out now, at most. */
-const roomOf = (state: State, job: Job, size: number): number => {
+const firstOf = ({ block, offset }: Waiting): number => block.first + offset
+
+/** How many items more the window of the job has room for. */
+const freshRoom = (state: State, job: Job, size: number): number => {
   const { window } = job.options
   const limit = window === "auto" ? 2 * state.options.processes * size : window
-  const out = job.supplied - job.waiting - job.consumed
+  const out = job.handed - job.consumed
   return out === 0 ? Math.max(1, limit) : limit - out
+}
+
+/** How many items of the job may be handed out now, at most. Those that have come back had their room before. */
+const roomOf = (state: State, job: Job, size: number): number => {
+  const front = Deque.peek(job.blocks)
+  return front !== undefined && firstOf(front) < job.frontier
+    ? job.frontier - firstOf(front)
+    : freshRoom(state, job, size)
 }
 
 const hasRoom = (worker: Worker): boolean =>
@@ -253,9 +265,8 @@ const frontOf = (state: State, queue: Deque.Deque<Job>, out: Array<Command>): Jo
     if (job === undefined) return undefined
     if (!job.stopped) {
       const size = sizeFor(state, job)
-      const room = roomOf(state, job, size)
-      pull(job, size, room, state, out)
-      if (job.waiting > 0 && room > 0) return job
+      pull(job, size, freshRoom(state, job, size), state, out)
+      if (job.waiting > 0 && roomOf(state, job, size) > 0) return job
     }
     Deque.shift(queue)
     job.queued = false // it comes back with more items, or when results have been consumed
@@ -277,8 +288,9 @@ const rotate = (state: State, queue: Deque.Deque<Job>): void => {
 const serveIdle = (state: State, out: Array<Command>): boolean => {
   const job = frontOf(state, state.idle, out)
   if (job === undefined) {
+    const released = state.reserved !== undefined
     state.reserved = undefined
-    return false
+    return released // which may be room for the others
   }
   if (needsIdle(state, job)) {
     const worker = leastLoaded(state, isIdle)
@@ -349,10 +361,15 @@ const take = (state: State, job: Job, count: number): Chunk => {
     if (items.length < count && joins(block)) items = gather(job, block, items, block.first + offset, count)
   }
   job.waiting -= items.length
+  const first = block.first + offset
+  if (first >= job.frontier) {
+    job.frontier = first + items.length
+    job.handed += items.length
+  }
   return {
     run: state.nextRun = (state.nextRun + 1) & 0x3fffffff, // it stands in a 32 bit word where progress is shared
     job,
-    first: block.first + offset,
+    first,
     items,
     marked: block.marked,
     moves: block.moves,
@@ -397,20 +414,31 @@ const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
   out.push({ _tag: "Send", worker: worker.id, chunk })
 }
 
-/** Items that have not started go back to the front of their job. */
+/** Items that have not started go back to their job. */
 const giveBack = (state: State, chunk: Chunk, from: number, limit: number | undefined): void => {
   const { job } = chunk
   if (from >= chunk.items.length) return
   const items = from === 0 ? chunk.items : chunk.items.slice(from)
-  Deque.pushFront(job.blocks, {
-    block: { first: chunk.first + from, items, marked: chunk.marked, moves: chunk.moves, limit },
-    offset: 0
-  })
+  const block: Block = { first: chunk.first + from, items, marked: chunk.marked, moves: chunk.moves, limit }
+  // in the order of the items: whoever wants the results in order waits for the first of them
+  const before: Array<Waiting> = []
+  for (
+    let next = Deque.peek(job.blocks);
+    next !== undefined && firstOf(next) < block.first;
+    next = Deque.peek(job.blocks)
+  ) {
+    before.push(Deque.shift(job.blocks)!)
+  }
+  Deque.pushFront(job.blocks, { block, offset: 0 })
+  for (const earlier of before.toReversed()) Deque.pushFront(job.blocks, earlier)
   job.waiting += items.length
   enqueue(state, job)
 }
 
 // ---------------------------------------------------------------------------------------------------- reports
+
+/** Nobody waits for its outcomes any more. */
+const isNobodys = (chunk: Chunk): boolean => chunk.cancelled || chunk.job.stopped
 
 const find = (worker: Worker | undefined, run: number): Chunk | undefined => {
   if (worker === undefined) return undefined
@@ -427,7 +455,7 @@ const started = (
   if (chunk === undefined || index < chunk.reported) return
   chunk.announced = index
   const millis = chunk.job.options.timeoutMillis
-  if (millis !== undefined && !chunk.cancelled && !loading) {
+  if (millis !== undefined && !loading && !isNobodys(chunk)) {
     out.push({ _tag: "StartTimer", worker: id, run, index, millis })
   }
 }
@@ -463,7 +491,7 @@ const succeeded = (
   worker.tasks += values.length
   worker.busyMillis += millis
   state.means[job.options.task] = nextMean(state.means[job.options.task], values.length, millis)
-  if (!chunk.cancelled && !job.stopped) {
+  if (!isNobodys(chunk)) {
     state.completed += values.length
     job.settled += values.length
     out.push({ _tag: "Deliver", job: job.id, worker: id, first: chunk.first + index, values, marked })
@@ -489,7 +517,7 @@ const failed = (
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   worker.tasks++
-  if (!chunk.cancelled && !chunk.job.stopped) fail(state, chunk.job, id, chunk.first + index, failure, out)
+  if (!isNobodys(chunk)) fail(state, chunk.job, id, chunk.first + index, failure, out)
   // a chunk of a job that fails fast ends in the worker with its first failure
   const last = chunk.job.options.failFast && failure._tag === "Reported"
   advance(worker, chunk, last ? chunk.items.length : index + 1, out)
@@ -524,7 +552,7 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   dropChunk(worker, chunk, out)
-  if (chunk.cancelled) return release(state, chunk, out)
+  if (isNobodys(chunk)) return release(state, chunk, out)
   if (chunk.items.length === 1) fail(state, chunk.job, id, chunk.first, { _tag: "Unsendable", detail }, out)
   else giveBack(state, chunk, 0, Math.ceil(chunk.items.length / 2))
   settleWhenDone(state, chunk.job, out)
@@ -549,7 +577,7 @@ const answered = (
 const timeElapsed = (state: State, id: number, run: number, index: number, out: Array<Command>): void => {
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
-  if (worker === undefined || chunk === undefined || chunk.cancelled || chunk.reported > index) return
+  if (worker === undefined || chunk === undefined || isNobodys(chunk) || chunk.reported > index) return
   // items with a time limit travel one by one, so the chunk is this item
   chunk.cancelled = true
   out.push({ _tag: "Cancel", worker: id, run })

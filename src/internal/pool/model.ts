@@ -44,6 +44,9 @@ export interface Job {
   supplied: number
   settled: number
   consumed: number
+  /** Items that have been handed out, each counted once, and the index behind the last of them. */
+  handed: number
+  frontier: number
   /** The source has ended. */
   complete: boolean
   /** It has been asked for more items and has not answered. */

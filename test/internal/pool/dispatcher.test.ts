@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { drain, finish, live } from "./drive.ts"
 import { calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
-import type { ItemKind, JobPlan, Tilt } from "./plans.ts"
+import type { ItemKind, ItemPlan, Tilt } from "./plans.ts"
 import { startWorld } from "./tell.ts"
 
 const options = { arbitrary: { runs: 3000, size: 120 } }
@@ -51,18 +51,28 @@ describe("dispatcher", () => {
     faults: 1
   })
 
-  const many = new Array<ItemKind>(400).fill("ok")
-  const newcomers: ReadonlyArray<readonly [string, JobPlan]> = [
-    ["whose cost is unknown", smallJob("apply", ["ok"], { task: 1 })],
-    ["for one worker alone", smallJob("apply", ["ok"], { bound: 0 })],
-    ["whose buffer moves", { ...smallJob("apply", ["ok"]), items: [{ kind: "ok", moves: true }] }]
-  ]
-  it.each(newcomers)("an item %s gets its turn, however much another job has to do", (_, newcomer) => {
+  const many = (kind: ItemKind, moves: boolean): ReadonlyArray<ItemPlan> =>
+    Array.from({ length: 400 }, () => ({ kind, moves }))
+  const crowds = {
+    "known tasks": { ...smallJob("map", []), chunkSize: 1, items: many("ok", false) },
+    "buffers that move": { ...smallJob("map", []), items: many("ok", true) },
+    "items of unknown cost": { ...smallJob("stream", []), items: many("fail", false) }
+  }
+  const newcomers = {
+    "an item of a known task": smallJob("apply", ["ok"]),
+    "an item of unknown cost": smallJob("apply", ["ok"], { task: 1 }),
+    "an item for one worker alone": smallJob("apply", ["ok"], { bound: 0 }),
+    "an item whose buffer moves": { ...smallJob("apply", []), items: many("ok", true).slice(0, 1) }
+  }
+  const meetings = Object.entries(newcomers).flatMap(([what, newcomer]) =>
+    Object.entries(crowds).map(([others, crowd]) => [what, others, newcomer, crowd] as const)
+  )
+  it.each(meetings)("%s gets its turn, however many %s there are", (_what, _others, newcomer, crowd) => {
     for (const processes of [1, 2, 4]) {
-      const world = startWorld(smallPlan([smallJob("map", many, { chunkSize: 1 }), newcomer], { processes }))
-      const [map, apply] = world.jobs
-      drain(world, () => apply!.phase === "settled")
-      assert.strictEqual(map!.phase, "live")
+      const world = startWorld(smallPlan([crowd, newcomer], { processes }))
+      const [many, one] = world.jobs
+      drain(world, () => one!.phase === "settled")
+      assert.strictEqual(many!.phase, "live")
       finish(world)
     }
   })
