@@ -133,7 +133,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const pool = yield* Pool.make({ processes: 1 })
           const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.echo, new Map([["key", () => 1]]))))
           assert.strictEqual(reason._tag, "CodecFailed")
-          assert.include(reason.message, `payload<get("key")>`)
+          assert.include(reason.message, `payload.get("key")`)
           const whole = reasonOf(yield* Effect.exit(Pool.map(pool, T.echo, [1, () => 1])))
           assert.strictEqual(whole._tag, "CodecFailed")
         }))

@@ -42,7 +42,7 @@ const kindOf = (error: Error): string => {
 }
 
 /** A getter of a foreign class may throw; an error must cross all the same. */
-const read = (error: object, key: string): unknown => {
+export const readField = (error: object, key: string): unknown => {
   try {
     return (error as Record<string, unknown>)[key]
   } catch {
@@ -51,20 +51,29 @@ const read = (error: object, key: string): unknown => {
 }
 
 const readString = (error: object, key: string): string | undefined => {
-  const value = read(error, key)
+  const value = readField(error, key)
   return typeof value === "string" ? value : undefined
 }
 
-const own = new Set(["name", "message", "stack", "cause", "errors"])
+const own = new Set(["name", "message", "stack", "cause"])
 
 /** The own fields that cross beside name, message, stack and cause. `~` fields are the marks of Effect's own classes. */
-export const errorFields = (error: Error): ReadonlyArray<string> =>
-  Object.keys(error).filter((key) => !own.has(key) && !key.startsWith("~"))
+const errorFields = (error: Error): ReadonlyArray<string> =>
+  Object.keys(error).filter((key) =>
+    !own.has(key) && !key.startsWith("~") && !(key === "errors" && error instanceof AggregateError)
+  )
+
+/** All that an error holds: its fields, its cause, and the errors that an AggregateError gathers. */
+export const errorParts = (error: Error): ReadonlyArray<string> => [
+  ...errorFields(error),
+  "cause",
+  ...(error instanceof AggregateError ? ["errors"] : [])
+]
 
 export const encodeError = (error: Error, encode: (inner: unknown) => unknown): EncodedError => {
-  const tag = read(error, "_tag")
-  const cause = read(error, "cause")
-  const errors = error instanceof AggregateError ? read(error, "errors") : undefined
+  const tag = readField(error, "_tag")
+  const cause = readField(error, "cause")
+  const errors = error instanceof AggregateError ? readField(error, "errors") : undefined
   return {
     kind: kindOf(error),
     name: readString(error, "name") ?? "Error",
@@ -74,7 +83,7 @@ export const encodeError = (error: Error, encode: (inner: unknown) => unknown): 
     hasCause: cause !== undefined,
     cause: encode(cause),
     errors: Array.isArray(errors) ? errors.map(encode) : undefined,
-    fields: errorFields(error).map((key) => [key, encode(read(error, key))])
+    fields: errorFields(error).map((key) => [key, encode(readField(error, key))])
   }
 }
 

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Transferable from "effect/workers/Transferable"
 
 export interface ValueCodec {
@@ -20,27 +21,54 @@ export interface ValueCodec {
   readonly decode: (value: unknown) => Exit.Exit<unknown, string>
 }
 
-/** Declarations that structured clone carries with their meaning. */
-const cloneable = new Set(["Error", "RegExp", "Date", "Uint8Array"].map((name) => `effect/schema/${name}`))
+const declarations = (names: ReadonlyArray<string>): ReadonlySet<unknown> =>
+  new Set(names.map((name) => `effect/schema/${name}`))
 
-const isCloneable = (annotations: SchemaAST.Declaration["annotations"]): boolean => {
-  const representation = annotations?.representation as { readonly id?: unknown } | undefined
-  return typeof representation?.id === "string" && cloneable.has(representation.id)
-}
+/** Declarations that structured clone carries with their meaning; the containers, where it carries their elements. */
+const cloneable = declarations(["Error", "RegExp", "Date", "Uint8Array"])
+const containers = declarations(["ReadonlyMap", "ReadonlySet"])
+
+const idOf = (ast: SchemaAST.Declaration): unknown =>
+  (ast.annotations?.representation as { readonly id?: unknown } | undefined)?.id
+
+const isCloneable = (ast: SchemaAST.Declaration): boolean =>
+  cloneable.has(idOf(ast)) ||
+  (containers.has(idOf(ast)) && ast.typeParameters.every((parameter) => plainForm(parameter) === parameter))
 
 /** The same node with another encoding or context; the nodes are immutable data with methods. */
 const copy = (ast: SchemaAST.AST, changes: Partial<SchemaAST.AST>): SchemaAST.AST =>
   Object.assign(Object.create(Object.getPrototypeOf(ast) as object) as SchemaAST.AST, ast, changes)
 
+const mark = "~effect-multiprocessing/plain"
+
+/** In a union the plain form of one member could be taken for another: a URL's is text. So it says what it is. */
+const named = (name: string, form: SchemaAST.AST): SchemaAST.Link =>
+  new SchemaAST.Link(
+    new SchemaAST.Objects(
+      [
+        new SchemaAST.PropertySignature(mark, new SchemaAST.Literal(name)),
+        new SchemaAST.PropertySignature("value", form)
+      ],
+      []
+    ),
+    SchemaTransformation.transform({
+      decode: ({ value }: { readonly value: unknown }) => value,
+      encode: (value) => ({ [mark]: name, value })
+    })
+  )
+
 const encodeDeclaration = (ast: SchemaAST.Declaration): SchemaAST.AST => {
   const write = ast.annotations?.toCodec ?? ast.annotations?.toCodecJson
-  if (typeof write !== "function" || isCloneable(ast.annotations)) return ast
+  if (typeof write !== "function" || isCloneable(ast)) return ast
   const link = write(ast.typeParameters.map((parameter) => Schema.make(parameter))) as SchemaAST.Link | undefined
   if (link === undefined) return ast
+  const form = plainForm(link.to)
+  const { to, transformation } = named(String(idOf(ast) ?? ast.annotations?.expected ?? "declaration"), form)
   // an optional field stays optional in its plain form
-  const to = plainForm(link.to)
   const target = ast.context === undefined ? to : copy(to, { context: ast.context })
-  return copy(ast, { encoding: [new SchemaAST.Link(target, link.transformation)] })
+  return copy(ast, {
+    encoding: [new SchemaAST.Link(SchemaAST.toType(form), link.transformation), new SchemaAST.Link(target, transformation)]
+  })
 }
 
 const forms = new WeakMap<SchemaAST.AST, SchemaAST.AST>()

@@ -4,9 +4,10 @@
  *
  * Effect-free: the runner in a child uses it too.
  */
+import { Buffer } from "node:buffer"
 import { inspect as inspectValue, types } from "node:util"
 import type { EncodedError } from "./errors.ts"
-import { encodeError, errorFields, isError, reviveError } from "./errors.ts"
+import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
 /** What the border can do. */
 export interface Border {
@@ -36,21 +37,29 @@ type Marked = { readonly [mark]: "error"; readonly error: EncodedError } | {
 /** Objects that carry this property are handles of this library that cannot cross; its value says what to do instead. */
 export const notShareable = "~effect-multiprocessing/notShareable" as const
 
-type Segment = string | number
+type Segment = string | number | { readonly at: string }
 
-const renderPath = (root: string, path: ReadonlyArray<Segment>): string =>
-  path.reduce<string>((out, segment) =>
-    typeof segment === "number"
-      ? `${out}[${segment}]`
-      : segment.startsWith("<")
-      ? `${out}${segment}`
-      : /^[A-Za-z_$][\w$]*$/.test(segment)
-      ? `${out}.${segment}`
-      : `${out}[${JSON.stringify(segment)}]`, root)
+const isName = /^[A-Za-z_$][\w$]*$/
 
-const uncrossable = (path: ReadonlyArray<Segment>, root: string, what: string, advice: string): Uncrossable => ({
+const renderSegment = (segment: Segment): string =>
+  typeof segment === "object"
+    ? segment.at
+    : typeof segment === "number"
+    ? `[${segment}]`
+    : isName.test(segment)
+    ? `.${segment}`
+    : `[${JSON.stringify(segment)}]`
+
+const renderPath = (root: string, path: ReadonlyArray<Segment>): string => root + path.map(renderSegment).join("")
+
+interface Place {
+  readonly root: string
+  readonly path: Array<Segment>
+}
+
+const refuse = ({ path, root }: Place, what: string, advice: string, handle?: string): Uncrossable => ({
   _tag: "Uncrossable",
-  handle: undefined,
+  handle,
   message: `${renderPath(root, path)} is ${what}, which cannot cross to another process. ${advice}`
 })
 
@@ -60,181 +69,163 @@ export const isUncrossable = (u: unknown): u is Uncrossable =>
 const isPrimitive = (value: unknown): boolean =>
   value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")
 
-/** How `inspect` went: nothing to do, or something to rewrite. It throws an `Uncrossable` for what cannot cross. */
-const inspect = (
-  value: unknown,
-  border: Border,
-  root: string,
-  path: Array<Segment>,
-  seen: Set<object>
-): boolean => {
-  if (isPrimitive(value)) return false
+/** What structured clone cannot carry, or carries as an empty object on some borders; `undefined` for the rest. */
+const uncrossableKind = (value: unknown, border: Border): { readonly what: string; readonly advice: string } | undefined => {
   if (typeof value === "function") {
-    throw uncrossable(
-      path,
-      root,
-      `a function${value.name === "" ? "" : ` (${value.name})`}`,
-      "Define it as a Task and send its payload."
-    )
+    const name = value.name === "" ? "" : ` (${value.name})`
+    return { what: `a function${name}`, advice: "Send data: what is to be done there is a Task." }
   }
-  if (typeof value === "symbol") throw uncrossable(path, root, `a symbol (${String(value)})`, "Send a string.")
+  if (typeof value === "symbol") return { what: `a symbol (${String(value)})`, advice: "Send a string." }
   const object = value as object
-  if (seen.has(object)) return false
-  seen.add(object)
-  if (Array.isArray(object)) {
-    let marked = false
-    for (let i = 0; i < object.length; i++) {
-      const element: unknown = object[i]
-      if (isPrimitive(element)) continue
-      path.push(i)
-      if (inspect(element, border, root, path, seen)) marked = true
-      path.pop()
+  if (types.isProxy(object)) return { what: "a Proxy", advice: "Send a copy of the data behind it." }
+  if (types.isSharedArrayBuffer(bufferOf(object)) && !border.sharesMemory) {
+    return {
+      what: "backed by a SharedArrayBuffer",
+      advice: "It reaches threads only: use StartMethod.layerThreads, or send a copy."
     }
-    return marked
   }
-  return inspectObject(object, border, root, path, seen)
+  if (Object.getPrototypeOf(object) === Object.prototype || isCarried(object)) return undefined
+  const tag = Object.prototype.toString.call(object).slice(8, -1)
+  return tag === "Object" ? undefined : { what: withArticle(tag), advice: "Send the data it stands for." }
 }
 
-const inspectObject = (
-  object: object,
-  border: Border,
-  root: string,
-  path: Array<Segment>,
-  seen: Set<object>
-): boolean => {
-  if (ArrayBuffer.isView(object)) return inspectBuffer(object.buffer, border, root, path)
-  if (types.isAnyArrayBuffer(object)) return inspectBuffer(object, border, root, path)
-  if (isError(object)) {
-    for (const key of errorFields(object)) {
-      path.push(key)
-      inspect((object as unknown as Record<string, unknown>)[key], border, root, path, seen)
-      path.pop()
+const withArticle = (tag: string): string => {
+  const noun = tag.endsWith("Generator") ? "generator" : tag
+  return `${/^[AEIOU]/i.test(noun) ? "an" : "a"} ${noun}`
+}
+
+const bufferOf = (object: object): unknown => ArrayBuffer.isView(object) ? object.buffer : object
+
+/** Built-in objects that structured clone carries with their meaning. */
+const isCarried = (object: object): boolean =>
+  Array.isArray(object) || isError(object) || ArrayBuffer.isView(object) || types.isAnyArrayBuffer(object) ||
+  types.isMap(object) || types.isSet(object) || types.isDate(object) || types.isRegExp(object) ||
+  (types.isBoxedPrimitive(object) && !types.isSymbolObject(object))
+
+/** Objects without parts of their own that matter here. */
+const isLeaf = (object: object): boolean =>
+  ArrayBuffer.isView(object) || types.isAnyArrayBuffer(object) || types.isDate(object) || types.isRegExp(object) ||
+  types.isBoxedPrimitive(object)
+
+/** A small Buffer lies in a pool with others, and structured clone would carry the whole pool. */
+const isPooled = (object: object): object is Buffer =>
+  Buffer.isBuffer(object) && object.byteLength < object.buffer.byteLength
+
+/** Above this length an array is asked for its keys: it may be nearly empty. Below the other, it may have names too. */
+const longArray = 1_000_000
+const shortArray = 4096
+
+const visitArray = (array: ReadonlyArray<unknown>, visit: (segment: Segment, value: unknown) => void): void => {
+  if (array.length > longArray || array.length < shortArray) {
+    for (const key of Object.keys(array)) {
+      const index = Number(key)
+      visit(Number.isInteger(index) ? index : key, array[key as unknown as number])
     }
-    for (const key of ["cause", "errors"]) {
-      path.push(key)
-      inspect((object as unknown as Record<string, unknown>)[key], border, root, path, seen)
-      path.pop()
-    }
-    return true
+  } else {
+    for (let i = 0; i < array.length; i++) visit(i, array[i])
   }
+}
+
+const keyName = (key: unknown, index: number): string =>
+  typeof key === "string" ? JSON.stringify(key) : isPrimitive(key) ? String(key) : `key ${index}`
+
+/** The parts of a container, each with its place. */
+const visitParts = (object: object, visit: (segment: Segment, value: unknown) => void): void => {
+  if (Array.isArray(object)) return visitArray(object, visit)
   if (types.isMap(object)) {
-    let marked = false
     let index = 0
-    for (const [key, element] of object) {
-      path.push(`<key ${index}>`)
-      if (inspect(key, border, root, path, seen)) marked = true
-      path[path.length - 1] = isPrimitive(key)
-        ? `<get(${typeof key === "string" ? JSON.stringify(key) : String(key)})>`
-        : `<entry ${index}>`
-      if (inspect(element, border, root, path, seen)) marked = true
-      path.pop()
-      index++
+    for (const [key, value] of object) {
+      visit({ at: `.keys()[${index}]` }, key)
+      visit({ at: `.get(${keyName(key, index++)})` }, value)
     }
-    return marked
+    return
   }
   if (types.isSet(object)) {
-    let marked = false
     let index = 0
-    for (const element of object) {
-      path.push(`<element ${index++}>`)
-      if (inspect(element, border, root, path, seen)) marked = true
-      path.pop()
-    }
-    return marked
+    for (const value of object) visit({ at: `.values()[${index++}]` }, value)
+    return
   }
-  if (types.isDate(object) || types.isRegExp(object) || types.isBoxedPrimitive(object)) {
-    return types.isSymbolObject(object) ? inspect(object.valueOf(), border, root, path, seen) : false
+  if (isError(object)) {
+    for (const key of errorParts(object)) visit(key, readField(object, key))
+    return
   }
-  const unclonable = kindOfUnclonable(object)
-  if (unclonable !== undefined) throw uncrossable(path, root, unclonable, "Send the data it stands for.")
+  for (const key of Object.keys(object)) visit(key, (object as Record<string, unknown>)[key])
+}
+
+/** Does the value have to be rewritten? Throws an `Uncrossable` for what cannot cross. */
+const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>): boolean => {
+  if (isPrimitive(value)) return false
+  const object = value as object
+  if (seen.has(object)) return false
+  const refused = uncrossableKind(value, border)
+  if (refused !== undefined) throw refuse(place, refused.what, refused.advice)
+  seen.add(object)
+  if (isPooled(object)) return true
+  if (isLeaf(object)) return false
   if (notShareable in object) {
     const { advice, handle } = object[notShareable] as { readonly handle: string; readonly advice: string }
-    const refused: Uncrossable = {
-      _tag: "Uncrossable",
-      handle,
-      message: `${renderPath(root, path)} is a ${handle}, which cannot cross to another process. ${advice}`
-    }
-    throw refused
+    throw refuse(place, `a ${handle}`, advice, handle)
   }
-  let marked = mark in object
-  for (const key of Object.keys(object)) {
-    const element: unknown = (object as Record<string, unknown>)[key]
-    if (isPrimitive(element)) continue
-    path.push(key)
-    if (inspect(element, border, root, path, seen)) marked = true
-    path.pop()
-  }
-  return marked
+  let rewritten = isError(object) || mark in object
+  visitParts(object, (segment, part) => {
+    if (isPrimitive(part)) return
+    place.path.push(segment)
+    if (inspect(part, border, place, seen)) rewritten = true
+    place.path.pop()
+  })
+  return rewritten
 }
 
-const inspectBuffer = (
-  buffer: ArrayBufferLike,
-  border: Border,
-  root: string,
-  path: ReadonlyArray<Segment>
-): boolean => {
-  if (!border.sharesMemory && types.isSharedArrayBuffer(buffer)) {
-    throw uncrossable(
-      path,
-      root,
-      "backed by a SharedArrayBuffer",
-      "It reaches threads only: use StartMethod.layerThreads, or send a copy."
-    )
-  }
-  return false
-}
-
-const kindOfUnclonable = (object: object): string | undefined => {
-  if (types.isProxy(object)) return "a Proxy"
-  if (types.isPromise(object)) return "a Promise"
-  if (types.isWeakMap(object)) return "a WeakMap"
-  if (types.isWeakSet(object)) return "a WeakSet"
-  if (types.isGeneratorObject(object)) return "a generator"
-  if (object instanceof WeakRef) return "a WeakRef"
-  return undefined
-}
+/** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
+type Replace = (value: unknown) => unknown
 
 /** Copies the containers of a value, and puts a mark where an error stands. Shared places and cycles stay shared. */
-const rewrite = (value: unknown, done: Map<object, unknown>): unknown => {
-  if (typeof value !== "object" || value === null) return value
-  const before = done.get(value)
+const rewrite = (value: unknown, done: Map<object, unknown>, replace: Replace): unknown => {
+  const replaced = replace(value)
+  if (typeof replaced !== "object" || replaced === null) return replaced
+  const object = replaced
+  const before = done.get(object)
   if (before !== undefined) return before
-  if (Array.isArray(value)) {
-    const out: Array<unknown> = new Array(value.length)
-    done.set(value, out)
-    for (const key of Object.keys(value)) out[key as unknown as number] = rewrite(value[key as unknown as number], done)
-    return out
+  const inner = (part: unknown): unknown => rewrite(part, done, replace)
+  if (Array.isArray(object)) {
+    const out: Array<unknown> = new Array(object.length)
+    done.set(object, out)
+    visitArray(object, (key, part) => define(out, String(key), inner(part)))
+    return Object.hasOwn(object, mark) ? wrapObject(out) : out
   }
-  if (isError(value)) {
+  if (isError(object)) {
     const out = { [mark]: "error", error: undefined as unknown as EncodedError } satisfies Record<string, unknown>
-    done.set(value, out)
-    out.error = encodeError(value, (inner) => rewrite(inner, done))
+    done.set(object, out)
+    out.error = encodeError(object, inner)
     return out
   }
-  if (
-    ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isDate(value) || types.isRegExp(value) ||
-    types.isBoxedPrimitive(value)
-  ) {
-    return value
+  if (isPooled(object)) {
+    const out = new Uint8Array(object)
+    done.set(object, out)
+    return out
   }
-  if (types.isMap(value)) {
+  if (isLeaf(object)) return object
+  if (types.isMap(object)) {
     const out = new Map<unknown, unknown>()
-    done.set(value, out)
-    for (const [key, element] of value) out.set(rewrite(key, done), rewrite(element, done))
+    done.set(object, out)
+    for (const [key, element] of object) out.set(inner(key), inner(element))
     return out
   }
-  if (types.isSet(value)) {
+  if (types.isSet(object)) {
     const out = new Set<unknown>()
-    done.set(value, out)
-    for (const element of value) out.add(rewrite(element, done))
+    done.set(object, out)
+    for (const element of object) out.add(inner(element))
     return out
   }
   const copy: Record<string, unknown> = {}
-  const out: object = mark in value ? { [mark]: "object", object: copy } : copy
-  done.set(value, out)
-  for (const key of Object.keys(value)) define(copy, key, rewrite((value as Record<string, unknown>)[key], done))
+  const out = mark in object ? wrapObject(copy) : copy
+  done.set(object, out)
+  for (const key of Object.keys(object)) define(copy, key, inner((object as Record<string, unknown>)[key]))
   return out
 }
+
+/** An object that looks like one of our marks is wrapped, so that it is not taken for one. */
+const wrapObject = (object: object): Marked => ({ [mark]: "object", object })
 
 /** `__proto__` is a key like any other in structured clone. */
 const define = (target: object, key: string, value: unknown): void => {
@@ -246,6 +237,7 @@ const define = (target: object, key: string, value: unknown): void => {
 }
 
 const plain = (value: unknown): Prepared => ({ value, marked: false })
+const asItIs: Replace = (value) => value
 
 /**
  * Makes a value ready to cross, or throws an {@link Uncrossable} that names the place. `root` is what the value is
@@ -254,37 +246,43 @@ const plain = (value: unknown): Prepared => ({ value, marked: false })
 export const prepare = (value: unknown, border: Border, root: string): Prepared => {
   if (isPrimitive(value)) return plain(value)
   try {
-    return inspect(value, border, root, [], new Set())
-      ? { value: rewrite(value, new Map()), marked: true }
+    return inspect(value, border, { root, path: [] }, new Set())
+      ? { value: rewrite(value, new Map(), asItIs), marked: true }
       : plain(value)
   } catch (cause) {
-    if (cause instanceof RangeError) {
-      throw uncrossable([], root, "nested too deeply to be copied", "Send it flat, as arrays or bytes.")
-    }
-    throw cause
+    if (!isStackOverflow(cause)) throw cause
+    throw refuse({ root, path: [] }, "nested too deeply to be copied", "Send it flat, as arrays or bytes.")
   }
 }
 
-/** As {@link prepare}, for what must not be lost (a defect): what cannot cross is left out, or becomes its description. */
+const isStackOverflow = (cause: unknown): boolean =>
+  cause instanceof RangeError && cause.message.includes("call stack")
+
+/** As {@link prepare}, for what must not be lost (a defect): what cannot cross becomes its description. */
 export const prepareLossy = (value: unknown, border: Border): Prepared => {
+  if (isPrimitive(value)) return plain(value)
+  const lossy: Replace = (part) =>
+    isPrimitive(part) || (uncrossableKind(part, border) === undefined && !(notShareable in (part as object)))
+      ? part
+      : describe(part)
   try {
-    return prepare(value, border, "defect")
+    return { value: rewrite(value, new Map(), lossy), marked: true }
   } catch {
-    if (!isError(value)) return plain(describe(value))
-    const error = encodeError(value, (inner) => {
-      const prepared = prepareLossy(inner, border)
-      return prepared.value
-    })
-    const marked: Marked = { [mark]: "error", error }
-    return { value: marked, marked: true }
+    // nested too deeply, or a getter that throws: what an error says of itself is kept
+    return isPlainError(value)
+      ? { value: { [mark]: "error", error: encodeError(value, describe) } satisfies Marked, marked: true }
+      : plain(describe(value))
   }
 }
 
-const describe = (value: unknown): string => {
+const isPlainError = (value: unknown): value is Error => !types.isProxy(value) && isError(value)
+
+const describe = (value: unknown): unknown => {
+  if (isPrimitive(value)) return value
   try {
     return inspectValue(value, { depth: 2 })
   } catch {
-    return Object.prototype.toString.call(value)
+    return "a value that cannot be described"
   }
 }
 

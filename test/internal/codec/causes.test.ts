@@ -148,8 +148,14 @@ describe("what a child reports of the border", () => {
 describe("a result", () => {
   const Options = Schema.Array(Schema.Option(Schema.Number)) as unknown as Schema.Codec<unknown, unknown>
 
+  /** How an Option travels: it says what it is, so that in a union it cannot be taken for another member. */
+  const option = (value: unknown) => ({
+    "~effect-multiprocessing/plain": "effect/schema/Option",
+    value: { _tag: "Some", value }
+  })
+
   it("is decoded by its schema, or itself without one", () => {
-    const wire = [{ _tag: "Some", value: 1 }]
+    const wire = [option(1)]
     assert.deepStrictEqual(decodeSuccess(wire, false, () => place, Options), Exit.succeed([Option.some(1)]))
     assert.deepStrictEqual(decodeSuccess(wire, false, () => place, undefined), Exit.succeed(wire))
   })
@@ -161,7 +167,7 @@ describe("a result", () => {
   })
 
   it("that does not fit its schema is a CodecFailed that names the task and the place", () => {
-    const exit = decodeSuccess([{ _tag: "Some", value: "one" }], false, () => place, Options)
+    const exit = decodeSuccess([option("one")], false, () => place, Options)
     const error = Option.getOrThrow(Exit.findErrorOption(exit))
     assert.strictEqual(error.reason._tag, "CodecFailed")
     assert.match(error.message, /^task "scan": the result that came back does not fit its schema: [^]*\[0\]\["value"\]/)

@@ -41,7 +41,9 @@ describe("a payload", () => {
 
   it("with a schema is what that encodes it to", () => {
     const { value } = encodePayload(typed, { sizes: [Option.some(1)] }, process, [])
-    assert.deepStrictEqual(value, { sizes: [{ _tag: "Some", value: 1 }] })
+    assert.deepStrictEqual(value, {
+      sizes: [{ "~effect-multiprocessing/plain": "effect/schema/Option", value: { _tag: "Some", value: 1 } }]
+    })
   })
 
   it("that the schema marks gives its buffers to be moved", () => {
@@ -58,7 +60,7 @@ describe("a payload", () => {
     assert.strictEqual(
       reason.message,
       `task "free": payload.jobs[0].run is a function (run), which cannot cross to another process. ` +
-        `Define it as a Task and send its payload.`
+        `Send data: what is to be done there is a Task.`
     )
   })
 

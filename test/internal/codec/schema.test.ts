@@ -218,7 +218,7 @@ describe("what stands on the wire", () => {
     assert.strictEqual(wire.bytes, bytes)
     assert.strictEqual(wire.big, 7n)
     assert.strictEqual(wire.date, date)
-    assert.strictEqual(wire.option.value, bytes)
+    assert.strictEqual(wire.option.value.value, bytes)
   })
 
   it("a map and a set stay what they are", () => {
