@@ -214,7 +214,7 @@ const awaitStart = (engine: Engine): Effect.Effect<void, ProcessError> =>
 
 const endNow = (engine: Engine): Effect.Effect<void> =>
   Effect.suspend(() => {
-    engine.closed ??= closedError(engine, "was terminated")
+    engine.closed ??= closedError(engine, "was terminated: what was pending is dropped, and")
     dispatch(engine, { _tag: "TerminateRequested" })
     return awaitEnd(engine)
   })
@@ -241,7 +241,7 @@ const closeFibers = (pool: Pool<never>): Effect.Effect<void> =>
 const drain = (pool: Pool<never>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { engine } = internalsOf(pool)
-    engine.closed ??= closedError(engine, "is closed")
+    engine.closed ??= closedError(engine, "is closed:")
     dispatch(engine, { _tag: "CloseRequested" })
     return awaitEnd(engine)
   })

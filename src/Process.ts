@@ -29,14 +29,14 @@ import * as Stream from "effect/Stream"
 import type { Initializer } from "./Initializer.ts"
 import { decodeFailure, decodeSuccess } from "./internal/codec/causes.ts"
 import type { Place } from "./internal/codec/causes.ts"
-import { encodePayload, payloadError, tryEncode } from "./internal/codec/payload.ts"
+import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Boot, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
+import { after } from "./internal/start/child.ts"
 import {
-  after,
   internals,
   livingChildren,
   makeHandle,
@@ -201,7 +201,7 @@ const launch = Effect.fnUntraced(function*(
   } catch (cause) {
     // what only the serializer could find out
     yield* stopChild(child, 0)
-    return yield* payloadError(definition, cause)
+    return yield* payloadError(nameOf(definition), cause)
   }
   return handle
 })

@@ -28,7 +28,10 @@ export type ExitStatus =
  * @category schemas
  * @since 0.1.0
  */
-export const ExitStatus: Schema.Codec<ExitStatus> = Schema.Union([
+export const ExitStatus: Schema.Union<[
+  Schema.TaggedStruct<"Exited", { readonly code: Schema.Number }>,
+  Schema.TaggedStruct<"Signaled", { readonly signal: Schema.String; readonly number: Schema.Number }>
+]> = Schema.Union([
   Schema.TaggedStruct("Exited", { code: Schema.Number }),
   Schema.TaggedStruct("Signaled", { signal: Schema.String, number: Schema.Number })
 ])

@@ -17,6 +17,7 @@ export const makePair = <A, B>(): readonly [Channel<A, B>, Channel<B, A>] => {
   const first = makeSide<B>()
   const second = makeSide<A>()
   let closed = false
+  let over = false
 
   const deliver = <In>(side: Side<In>): void => {
     if (side.scheduled || side.onBatch === undefined) return
@@ -33,6 +34,7 @@ export const makePair = <A, B>(): readonly [Channel<A, B>, Channel<B, A>] => {
     if (closed) return
     closed = true
     queueMicrotask(() => {
+      over = true
       for (const side of [first, second] as const) {
         side.onClose()
         side.onClose = () => {}
@@ -50,7 +52,8 @@ export const makePair = <A, B>(): readonly [Channel<A, B>, Channel<B, A>] => {
     },
     listen: (onBatch, onClose) => {
       mine.onBatch = onBatch
-      mine.onClose = onClose
+      if (over) queueMicrotask(onClose)
+      else mine.onClose = onClose
       if (mine.waiting.length > 0) deliver(mine)
     },
     keepAlive: () => {},

@@ -12,12 +12,11 @@ import { valueCodec } from "./schema.ts"
 import { isUncrossable, prepare } from "./values.ts"
 import type { Border } from "./values.ts"
 
-const nameOf = (definition: Definition): string =>
+export const nameOf = (definition: Definition): string =>
   `${definition.kind === "initializer" ? "initializer" : "task"} "${definition.name}"`
 
 /** Why a payload could not be encoded, or could not be posted. */
-export const payloadError = (definition: Definition, cause: unknown): ProcessError => {
-  const what = nameOf(definition)
+export const payloadError = (what: string, cause: unknown): ProcessError => {
   if (isUncrossable(cause)) {
     const message = `${what}: ${cause.message}`
     return new ProcessError({
@@ -40,7 +39,11 @@ export const payloadError = (definition: Definition, cause: unknown): ProcessErr
   }
   const said = cause instanceof Error ? cause.message : String(cause)
   return new ProcessError({
-    reason: new CodecFailed({ phase: "payload", message: `${what}: the payload cannot cross: ${said}`, cause })
+    reason: new CodecFailed({
+      phase: "payload",
+      message: `${what}: the payload cannot cross: ${said} Send plain data.`,
+      cause
+    })
   })
 }
 
@@ -67,7 +70,7 @@ export const encodePayload = (
   try {
     return prepare(value, border, "payload")
   } catch (cause) {
-    throw payloadError(definition, cause)
+    throw payloadError(nameOf(definition), cause)
   }
 }
 

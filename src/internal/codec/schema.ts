@@ -67,7 +67,10 @@ const encodeDeclaration = (ast: SchemaAST.Declaration): SchemaAST.AST => {
   // an optional field stays optional in its plain form
   const target = ast.context === undefined ? to : copy(to, { context: ast.context })
   return copy(ast, {
-    encoding: [new SchemaAST.Link(SchemaAST.toType(form), link.transformation), new SchemaAST.Link(target, transformation)]
+    encoding: [
+      new SchemaAST.Link(SchemaAST.toType(form), link.transformation),
+      new SchemaAST.Link(target, transformation)
+    ]
   })
 }
 

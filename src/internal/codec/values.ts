@@ -70,12 +70,17 @@ const isPrimitive = (value: unknown): boolean =>
   value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol")
 
 /** What structured clone cannot carry, or carries as an empty object on some borders; `undefined` for the rest. */
-const uncrossableKind = (value: unknown, border: Border): { readonly what: string; readonly advice: string } | undefined => {
+const uncrossableKind = (
+  value: unknown,
+  border: Border
+): { readonly what: string; readonly advice: string } | undefined => {
   if (typeof value === "function") {
     const name = value.name === "" ? "" : ` (${value.name})`
     return { what: `a function${name}`, advice: "Send data: what is to be done there is a Task." }
   }
-  if (typeof value === "symbol") return { what: `a symbol (${String(value)})`, advice: "Send a string." }
+  if (typeof value === "symbol" || types.isSymbolObject(value)) {
+    return { what: `a symbol (${String(value)})`, advice: "Send a string." }
+  }
   const object = value as object
   if (types.isProxy(object)) return { what: "a Proxy", advice: "Send a copy of the data behind it." }
   if (types.isSharedArrayBuffer(bufferOf(object)) && !border.sharesMemory) {
@@ -255,8 +260,7 @@ export const prepare = (value: unknown, border: Border, root: string): Prepared 
   }
 }
 
-const isStackOverflow = (cause: unknown): boolean =>
-  cause instanceof RangeError && cause.message.includes("call stack")
+const isStackOverflow = (cause: unknown): boolean => cause instanceof RangeError && cause.message.includes("call stack")
 
 /** As {@link prepare}, for what must not be lost (a defect): what cannot cross becomes its description. */
 export const prepareLossy = (value: unknown, border: Border): Prepared => {

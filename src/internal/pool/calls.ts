@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import { ProcessError, TimedOut } from "../../ProcessError.ts"
 import { decodeFailure, decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
-import { encodePayload, payloadError } from "../codec/payload.ts"
+import { encodePayload, nameOf, payloadError } from "../codec/payload.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Border } from "../codec/values.ts"
 import { revive } from "../codec/values.ts"
@@ -40,7 +40,7 @@ export const failureCause = (
       return Cause.fail(workerExited(child, status, definition.name))
     }
     case "Unsendable":
-      return Cause.fail(payloadError(definition, failure.detail))
+      return Cause.fail(payloadError(nameOf(definition), failure.detail))
     case "TimedOut": {
       const limit = limitMillis ?? 0
       return Cause.fail(

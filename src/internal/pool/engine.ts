@@ -11,8 +11,8 @@ import type { Place } from "../codec/causes.ts"
 import type { InitializerOrder, TaskDefinition } from "../codec/registry.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, Crossed, ToParent } from "../protocol/messages.ts"
-import { describeStatus } from "../start/child.ts"
-import { after, makeHandle, stopChild, workerExited } from "../start/handle.ts"
+import { after, describeStatus } from "../start/child.ts"
+import { makeHandle, stopChild, workerExited } from "../start/handle.ts"
 import type { Child, Launcher } from "../start/Launcher.ts"
 import type { Self } from "../start/tree.ts"
 import { nextPath } from "../start/tree.ts"
@@ -174,7 +174,7 @@ const perform = (engine: Engine, command: Command): void => {
     case "Abandoned": {
       const sink = engine.sinks.get(command.job)
       engine.sinks.delete(command.job)
-      return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed"))
+      return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed:"))
     }
     case "Pull":
       return engine.sinks.get(command.job)?.onPull(command.count)
@@ -315,7 +315,7 @@ export const closedError = (engine: Engine, why: string): ProcessError =>
     reason: new Closed({
       what: "Pool",
       message:
-        `${engine.options.name} ${why}: it takes no work. Make the pool in a scope that lives as long as its work.`
+        `${engine.options.name} ${why} it takes no work. Make the pool in a scope that lives as long as its work.`
     })
   })
 

@@ -56,12 +56,18 @@ type Phase = "payload" | "success" | "error"
 const codecFailed = (task: string, phase: Phase, cause: unknown): EncodedReason =>
   isUncrossable(cause) && cause.handle !== undefined
     ? { _tag: "NotShareable", handle: cause.handle, message: `task "${task}": ${cause.message}` }
-    : { _tag: "CodecFailed", phase, message: `task "${task}": ${phaseText[phase]}${messageOf(cause)}` }
+    : {
+      _tag: "CodecFailed",
+      phase,
+      message: `task "${task}": ${isUncrossable(cause) ? "" : `${phaseText[phase]} does not fit its schema: `}${
+        messageOf(cause)
+      }`
+    }
 
 const phaseText: Record<Phase, string> = {
-  payload: "the payload does not fit its schema: ",
-  success: "the result cannot cross: ",
-  error: "the error cannot cross: "
+  payload: "the payload",
+  success: "the result",
+  error: "the error"
 }
 
 const messageOf = (cause: unknown): string =>

@@ -74,14 +74,18 @@ const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: 
       size: cause.size,
       limit: cause.limit,
       message:
-        `${what}: ${cause.size} bytes are more than the limit of ${cause.limit} bytes for a message. Send it in parts.`
+        `${what}: the ${
+          phase === "error" ? "error" : "result"
+        } takes ${cause.size} bytes, which is more than the limit of ` +
+        `${cause.limit} bytes for a message. Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith.`
     }
   }
   const message = cause instanceof Error ? cause.message : String(cause)
+  const subject = phase === "error" ? "error" : "result"
   return {
     _tag: "CodecFailed",
     phase,
-    message: `${what}: ${message}`,
+    message: `${what}: the ${subject} cannot cross: ${message} Give plain data.`,
     cause: prepareLossy(cause, { sharesMemory: false })
   }
 }
@@ -93,7 +97,7 @@ const describe = (cause: unknown): string => cause instanceof Error ? cause.mess
 /** Why `import` of a task's module failed, in the user's words. */
 const importFailure = (module: string, task: string, cause: unknown): EncodedReason => {
   const text = describe(cause)
-  const hint = text.includes("Vitest failed to")
+  const hint = /\.(test|spec)\.[cm]?[jt]sx?$/.test(module) || text.includes("Vitest failed to")
     ? " A test file cannot be loaded outside its test runner: put the task into a file of its own."
     : ""
   return {
@@ -117,6 +121,8 @@ export const startSession = (host: SessionHost): Session => {
   const { channel } = host
   const tasks = new Map<number, KnownTask>()
   const queue: Array<Run> = []
+  /** The task of each run that has something unreported, for messages. */
+  const names = new Map<number, string>()
   let outbox: Array<ToParent> = []
   let transfers: Array<ArrayBuffer> = []
   let lastFlush = -Infinity
@@ -146,7 +152,10 @@ export const startSession = (host: SessionHost): Session => {
       if (batch.length === 1) postOne(batch[0]!, moved, cause)
       else for (const message of batch) postSafely(message, moved)
     }
+    if (queue.length === 0) names.clear()
   }
+
+  const nameOfRun = (run: number): string => `task "${names.get(run) ?? ""}"`
 
   const postSafely = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>): void => {
     try {
@@ -164,10 +173,10 @@ export const startSession = (host: SessionHost): Session => {
           postSafely([Kind.Successes, run, first + i, [value], marked, millis / values.length], moved)
         )
       } else {
-        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", "the result"))]])
+        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run)))]])
       }
     } else if (message[0] === Kind.Failure) {
-      channel.post([[Kind.Failure, message[1], message[2], border(reasonOf(cause, "error", "the error"))]])
+      channel.post([[Kind.Failure, message[1], message[2], border(reasonOf(cause, "error", nameOfRun(message[1])))]])
     } else {
       throw cause
     }
@@ -393,7 +402,9 @@ export const startSession = (host: SessionHost): Session => {
         return
       case Kind.Run: {
         const [, id, task, items, flags] = message
-        queue.push({ id, task: tasks.get(task)!, items, flags, index: 0, cancelled: false })
+        const known = tasks.get(task)!
+        names.set(id, known.name)
+        queue.push({ id, task: known, items, flags, index: 0, cancelled: false })
         return
       }
       case Kind.Cancel:

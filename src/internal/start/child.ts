@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { reasonToError } from "../codec/causes.ts"
+import { payloadError } from "../codec/payload.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
 import type { Body, Child } from "./Launcher.ts"
@@ -35,6 +36,61 @@ const startFailed = (boot: Boot, message: string, cause?: unknown): ProcessError
   })
 }
 
+interface NotReady {
+  readonly boot: Boot
+  readonly status: ExitStatus
+  readonly words: string
+  readonly refusal: EncodedReason | undefined
+  readonly unsendable: { readonly cause: unknown } | undefined
+  readonly timedOut: boolean
+  readonly startMillis: number
+}
+
+const whyNotReady = ({ boot, refusal, startMillis, status, timedOut, unsendable, words }: NotReady): ProcessError => {
+  if (unsendable !== undefined) {
+    const { initializer } = boot
+    return payloadError(
+      initializer === undefined ? `the start of ${boot.identity.name}` : `initializer "${initializer.name}"`,
+      unsendable.cause
+    )
+  }
+  if (refusal?._tag === "StartFailed") {
+    const error = reasonToError(refusal, boot.identity.startMethod)
+    return startFailed(boot, error.message, error.cause)
+  }
+  if (refusal !== undefined) return reasonToError(refusal, boot.identity.startMethod)
+  const where = boot.initializer === undefined
+    ? ""
+    : `, while initializer "${boot.initializer.name}" was built or before`
+  if (timedOut) {
+    return startFailed(
+      boot,
+      withWords(
+        `it was not ready within ${startMillis} ms${where}, and was killed. To wait longer, raise startTimeout.`,
+        words
+      )
+    )
+  }
+  return startFailed(
+    boot,
+    status._tag === "Exited" && status.code === neverRan
+      ? words
+      : withWords(`it ${describeStatus(status)} before it was ready${where}.`, words)
+  )
+}
+
+/** As a shell says it: the command was not found. */
+export const neverRan = 127
+
+/** Calls back after this time, unless it has been told that the wait is over. Real time: a child knows no test clock. */
+export const after = (millis: number, then: () => void): () => void => {
+  const timer = setTimeout(then, millis)
+  return () => clearTimeout(timer)
+}
+
+/** The end of a channel comes a moment before the end of its child; if that does not come, the channel broke. */
+const silenceMillis = 300
+
 const withWords = (message: string, words: string): string => words === "" ? message : `${message}\n${words}`
 
 /**
@@ -52,16 +108,17 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
     let status: ExitStatus | undefined
     let words = ""
     let refusal: EncodedReason | undefined
+    let unsendable: { readonly cause: unknown } | undefined
     let ready = false
     let timedOut = false
     let held: Array<ReadonlyArray<ToParent>> = []
     let onBatch: ((batch: ReadonlyArray<ToParent>) => void) | undefined
     const exits: Array<(status: ExitStatus) => void> = []
 
-    const deadline = setTimeout(() => {
+    const endDeadline = after(startMillis, () => {
       timedOut = true
       body.kill("SIGKILL")
-    }, startMillis)
+    })
 
     const deliver = (batch: ReadonlyArray<ToParent>): void => {
       for (const message of batch) {
@@ -90,6 +147,16 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
       }
     }
 
+    /** A child that can be heard no more is of no use: unless it is just ending, it is ended. */
+    let giveUpOnSilent = (): void => {}
+    const onSilence = (): void => {
+      if (status !== undefined) return
+      giveUpOnSilent = after(silenceMillis, () => {
+        if (words === "") words = "Its channel broke: it closed its descriptors, or wrote to them."
+        body.kill("SIGKILL")
+      })
+    }
+
     body.channel.listen((batch) => {
       if (ready) return deliver(batch)
       for (let i = 0; i < batch.length; i++) {
@@ -98,26 +165,21 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
         else if (message[0] === Kind.Notice) words = message[1]
         else if (message[0] === Kind.Ready) {
           ready = true
-          clearTimeout(deadline)
+          endDeadline()
           if (i + 1 < batch.length) deliver(batch.slice(i + 1))
           return resume(Effect.succeed({ ...child, startUpMillis: performance.now() - launchedAt }))
         }
       }
-    }, () => {})
+    }, onSilence)
 
     body.onEnd((ended, platformWords) => {
       status = ended
+      giveUpOnSilent()
       if (words === "") words = platformWords
-      clearTimeout(deadline)
+      endDeadline()
       body.channel.close()
       if (!ready) {
-        resume(Effect.fail(
-          timedOut
-            ? startFailed(boot, withWords(`it was not ready within ${startMillis} ms and was killed.`, words))
-            : refusal !== undefined
-            ? reasonToError(refusal, boot.identity.startMethod)
-            : startFailed(boot, withWords(`it ${describeStatus(ended)} before it was ready.`, words))
-        ))
+        resume(Effect.fail(whyNotReady({ boot, status: ended, words, refusal, unsendable, timedOut, startMillis })))
       }
       for (const listener of exits) listener(ended)
     })
@@ -125,13 +187,8 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
     try {
       body.channel.post([[Kind.Boot, boot]])
     } catch (cause) {
-      // the initializer's payload could not be cloned after all: `refusal` is told when the child has ended
-      refusal = {
-        _tag: "StartFailed",
-        message: `the payload of its initializer cannot cross: ${
-          cause instanceof Error ? cause.message : String(cause)
-        }`
-      }
+      // the initializer's payload could not be sent after all: that is told when the child has ended
+      unsendable = { cause }
       body.kill("SIGKILL")
     }
 

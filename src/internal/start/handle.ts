@@ -11,7 +11,7 @@ import { ProcessError, WorkerExited } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { notShareable } from "../codec/values.ts"
 import { Kind } from "../protocol/messages.ts"
-import { describeStatus } from "./child.ts"
+import { after, describeStatus } from "./child.ts"
 import type { Child } from "./Launcher.ts"
 
 export const ProcessTypeId = "~effect-multiprocessing/Process" as const
@@ -108,12 +108,6 @@ export const waitAtClose = (
 ): Effect.Effect<void> => {
   const told = Effect.sleep(patience).pipe(Effect.andThen(Effect.logWarning(message)), Effect.andThen(ended))
   return Effect.interruptible(Effect.raceFirst(ended, told)).pipe(Effect.onInterrupt(onInterrupt))
-}
-
-/** Calls back after this time, unless it has been told that the wait is over. Real time: a child knows no test clock. */
-export const after = (millis: number, then: () => void): () => void => {
-  const timer = setTimeout(then, millis)
-  return () => clearTimeout(timer)
 }
 
 /**

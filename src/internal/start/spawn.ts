@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer"
 import { spawn as spawnProcess } from "node:child_process"
 import type { StdioOptions } from "node:child_process"
+import { existsSync } from "node:fs"
 import { constants } from "node:os"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
@@ -13,7 +14,7 @@ import { fromStreams } from "../channel/socket.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
-import { defaultStartMillis, lastLines, launchChild } from "./child.ts"
+import { defaultStartMillis, lastLines, launchChild, neverRan } from "./child.ts"
 import { runnerUrl } from "./entry.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 
@@ -29,7 +30,8 @@ export interface SpawnOptions {
   readonly maxMessageBytes?: number | undefined
 }
 
-const takesValue = new Set(["-e", "--eval", "-p", "--print", "-pe", "--input-type", "--watch-path"])
+/** The value of these may begin with a dash. */
+const takesCode = new Set(["-e", "--eval", "-p", "--print", "-pe"])
 const own = /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--input-type|--inspect|--test|--watch|--run)(\b|$)/
 
 /** The flags of this process that make sense for a child: not its script, its debugger, or its test runner. */
@@ -37,8 +39,13 @@ export const inheritedFlags = (flags: ReadonlyArray<string>): ReadonlyArray<stri
   const kept: Array<string> = []
   for (let i = 0; i < flags.length; i++) {
     const flag = flags[i]!
-    if (!own.test(flag)) kept.push(flag)
-    else if (takesValue.has(flag)) i++
+    if (!own.test(flag)) {
+      kept.push(flag)
+      continue
+    }
+    if (takesCode.has(flag)) i++
+    // what stands apart from a flag that is left out is its value
+    else while (i + 1 < flags.length && !flags[i + 1]!.startsWith("-")) i++
   }
   return kept
 }
@@ -103,8 +110,10 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
 
   child.once("error", (cause) => {
     if (child.pid !== undefined) return // a signal that could not be sent: the child lives, or its exit is on the way
-    failure = `${options.execPath ?? process.execPath} could not be started: ${cause.message}`
-    status = { _tag: "Exited", code: 127 }
+    failure = options.cwd !== undefined && !existsSync(options.cwd)
+      ? `its working directory ${options.cwd} does not exist (option cwd).`
+      : `${options.execPath ?? process.execPath} could not be started (option execPath): ${cause.message}`
+    status = { _tag: "Exited", code: neverRan }
     drained = true
     settle()
   })

@@ -79,7 +79,7 @@ describe("a payload", () => {
 
   it("that only the serializer refuses fails with what that says", () => {
     const refused = Object.assign(new Error("#<X> could not be cloned."), { name: "DataCloneError" })
-    const { reason } = payloadError(free, refused)
+    const { reason } = payloadError(`task "free"`, refused)
     assert.strictEqual(reason._tag, "CodecFailed")
     assert.match(reason.message, /^task "free": the payload cannot cross: #<X> could not be cloned\./)
     assert.strictEqual((reason as ProcessError.CodecFailed).cause, refused)
@@ -90,7 +90,7 @@ describe("a payload", () => {
       encodeFrame("x".repeat(100), 50)
       assert.fail("it was not refused")
     } catch (cause) {
-      const { reason } = payloadError(free, cause)
+      const { reason } = payloadError(`task "free"`, cause)
       assert.strictEqual(reason._tag, "MessageTooLarge")
       const { limit, message, size } = reason as ProcessError.MessageTooLarge
       assert.strictEqual(limit, 50)

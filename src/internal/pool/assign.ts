@@ -1,0 +1,252 @@
+/**
+ * Who gets what, when: which job hands out its next items, how many, and to which worker.
+ */
+import { autoSize, chunkMillis, maxChunkItems } from "./chunking.ts"
+import * as Deque from "./Deque.ts"
+import type { Block, Chunk, Command, Job, State, Waiting, Worker } from "./model.ts"
+
+export const enqueue = (state: State, job: Job): void => {
+  if (job.queued || job.stopped) return
+  if (job.options.worker !== undefined) return void state.bound.add(job)
+  job.queued = true
+  Deque.push(needsIdle(state, job) ? state.idle : state.turn, job)
+}
+
+/** A worker may hold this much work ahead, in milliseconds. */
+const aheadMillis = chunkMillis
+const maxChunksAhead = 1024
+/** The chunks of a stream grow with what its consumer has taken, from this. */
+const firstChunkItems = 16
+
+const sizeFor = (state: State, job: Job): number => {
+  const { chunkSize, task, timeoutMillis, window } = job.options
+  if (timeoutMillis !== undefined) return 1 // the limit is each item's own
+  // a consumer who takes ten results has not asked for twenty thousand items
+  const most = window === "auto" ? Math.max(firstChunkItems, job.consumed) : maxChunkItems
+  return chunkSize === "auto"
+    ? Math.min(
+      most,
+      autoSize({
+        itemMillis: state.means[task],
+        waiting: job.waiting,
+        complete: job.complete,
+        workers: state.options.processes
+      })
+    )
+    : chunkSize
+}
+
+const firstOf = ({ block, offset }: Waiting): number => block.first + offset
+
+/** How many items more the window of the job has room for. */
+const freshRoom = (state: State, job: Job, size: number): number => {
+  const { window } = job.options
+  const limit = window === "auto" ? 2 * state.options.processes * size : window
+  const out = job.handed - job.consumed
+  return out === 0 ? Math.max(1, limit) : limit - out
+}
+
+/** How many items of the job may be handed out now, at most. Those that have come back had their room before. */
+const roomOf = (state: State, job: Job, size: number): number => {
+  const front = Deque.peek(job.blocks)
+  return front !== undefined && firstOf(front) < job.frontier
+    ? job.frontier - firstOf(front)
+    : freshRoom(state, job, size)
+}
+
+const hasRoom = (worker: Worker): boolean =>
+  worker.status === "ready" && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead
+
+/** A worker counts as idle when it holds nothing, also nothing that is being cancelled. */
+const isIdle = (worker: Worker): boolean => worker.status === "ready" && worker.chunks.length === 0
+
+/** An item of unknown cost, and one that moves, is not queued behind others. */
+const needsIdle = (state: State, job: Job): boolean =>
+  state.means[job.options.task] === undefined || Deque.peek(job.blocks)?.block.moves !== undefined
+
+const leastLoaded = (state: State, suits: (worker: Worker) => boolean): Worker | undefined => {
+  let best: Worker | undefined
+  for (const worker of state.workers.values()) {
+    if (!suits(worker)) continue
+    // one that only cancels has no load, but it is not idle
+    if (best === undefined || worker.millis < best.millis || (isIdle(worker) && !isIdle(best))) best = worker
+  }
+  return best
+}
+
+/** The first job of a queue that has something to hand out; those that have not leave the queue. */
+const frontOf = (state: State, queue: Deque.Deque<Job>, out: Array<Command>): Job | undefined => {
+  while (true) {
+    const job = Deque.peek(queue)
+    if (job === undefined) return undefined
+    if (!job.stopped) {
+      const size = sizeFor(state, job)
+      pull(job, size, freshRoom(state, job, size), state, out)
+      if (job.waiting > 0 && roomOf(state, job, size) > 0) return job
+    }
+    Deque.shift(queue)
+    job.queued = false // it comes back with more items, or when results have been consumed
+  }
+}
+
+const handOut = (state: State, worker: Worker, job: Job, out: Array<Command>): void => {
+  const size = sizeFor(state, job)
+  send(worker, take(state, job, Math.min(size, roomOf(state, job, size))), out)
+}
+
+/** Puts a queue's first job at the end of the queue where it belongs now. */
+const rotate = (state: State, queue: Deque.Deque<Job>): void => {
+  const job = Deque.shift(queue)!
+  Deque.push(needsIdle(state, job) ? state.idle : state.turn, job)
+}
+
+/** Something for an idle worker. Where none is idle, one is kept from getting more. */
+const serveIdle = (state: State, out: Array<Command>): boolean => {
+  const job = frontOf(state, state.idle, out)
+  if (job === undefined) {
+    const released = state.reserved !== undefined
+    state.reserved = undefined
+    return released // which may be room for the others
+  }
+  if (needsIdle(state, job)) {
+    const worker = leastLoaded(state, isIdle)
+    if (worker === undefined) {
+      if (state.reserved === undefined || !state.workers.has(state.reserved)) {
+        state.reserved = leastLoaded(state, (one) => one.status === "ready")?.id
+      }
+      return false
+    }
+    handOut(state, worker, job, out)
+    state.sharedFirst = true // the others have their turn before the next of these
+  }
+  state.reserved = undefined
+  rotate(state, state.idle)
+  return true
+}
+
+const serveShared = (state: State, out: Array<Command>): boolean => {
+  const job = frontOf(state, state.turn, out)
+  if (job === undefined) return false
+  if (!needsIdle(state, job)) {
+    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved)
+    if (worker === undefined) return false
+    handOut(state, worker, job, out)
+    state.sharedFirst = false
+  }
+  rotate(state, state.turn)
+  return true
+}
+
+/** Jobs for one worker. */
+const serveBound = (state: State, out: Array<Command>): void => {
+  for (const job of state.bound) {
+    const worker = state.workers.get(job.options.worker!)
+    if (job.stopped || job.waiting === 0) state.bound.delete(job)
+    else if (worker !== undefined && isIdle(worker)) handOut(state, worker, job, out)
+  }
+}
+
+export const assign = (state: State, out: Array<Command>): void => {
+  if (state.bound.size > 0) serveBound(state, out)
+  let served = true
+  while (served) {
+    served = state.sharedFirst
+      ? serveShared(state, out) || serveIdle(state, out)
+      : serveIdle(state, out) || serveShared(state, out)
+  }
+}
+
+const pull = (job: Job, size: number, room: number, state: State, out: Array<Command>): void => {
+  if (job.complete || job.pulling || room <= 0) return
+  const wanted = Math.min(room, size * state.options.processes)
+  if (job.waiting >= wanted) return
+  job.pulling = true
+  out.push({ _tag: "Pull", job: job.id, count: wanted - job.waiting })
+}
+
+/** The next items of a job, at most `count`, from as many blocks as fit together. */
+const take = (state: State, job: Job, count: number): Chunk => {
+  const { block, offset } = Deque.shift(job.blocks)!
+  const most = offset + Math.min(count, block.limit ?? count)
+  let items: ReadonlyArray<unknown>
+  if (block.items.length > most) {
+    items = block.items.slice(offset, most)
+    Deque.pushFront(job.blocks, { block, offset: most })
+  } else {
+    items = offset === 0 ? block.items : block.items.slice(offset)
+    if (items.length < count && joins(block)) items = gather(job, block, items, block.first + offset, count)
+  }
+  job.waiting -= items.length
+  const first = block.first + offset
+  if (first >= job.frontier) {
+    job.frontier = first + items.length
+    job.handed += items.length
+  }
+  return {
+    run: state.nextRun = (state.nextRun + 1) & 0x3fffffff, // it stands in a 32 bit word where progress is shared
+    job,
+    first,
+    items,
+    marked: block.marked,
+    moves: block.moves,
+    itemMillis: state.means[job.options.task] ?? aheadMillis,
+    reported: 0,
+    announced: -1,
+    cancelled: false,
+    awaited: false
+  }
+}
+
+const joins = (block: Block): boolean => block.moves === undefined && block.limit === undefined
+
+const gather = (
+  job: Job,
+  block: Block,
+  begun: ReadonlyArray<unknown>,
+  first: number,
+  count: number
+): ReadonlyArray<unknown> => {
+  let items: Array<unknown> | undefined
+  let length = begun.length
+  while (true) {
+    const next = Deque.peek(job.blocks)
+    if (
+      next === undefined || next.offset > 0 || !joins(next.block) || next.block.marked !== block.marked ||
+      next.block.first !== first + length || length + next.block.items.length > count
+    ) {
+      return items ?? begun
+    }
+    items ??= begun.slice()
+    for (const item of next.block.items) items.push(item)
+    length = items.length
+    Deque.shift(job.blocks)
+  }
+}
+
+const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
+  worker.chunks.push(chunk)
+  worker.items += chunk.items.length
+  worker.millis += chunk.items.length * chunk.itemMillis
+  out.push({ _tag: "Send", worker: worker.id, chunk })
+}
+
+/** Items that have not started go back to their job. */
+export const giveBack = (state: State, chunk: Chunk, from: number, limit: number | undefined): void => {
+  const { job } = chunk
+  if (from >= chunk.items.length) return
+  const items = from === 0 ? chunk.items : chunk.items.slice(from)
+  const block: Block = { first: chunk.first + from, items, marked: chunk.marked, moves: chunk.moves, limit }
+  // in the order of the items: whoever wants the results in order waits for the first of them
+  const before: Array<Waiting> = []
+  for (
+    let next = Deque.peek(job.blocks);
+    next !== undefined && firstOf(next) < block.first;
+    next = Deque.peek(job.blocks)
+  ) {
+    before.push(Deque.shift(job.blocks)!)
+  }
+  Deque.pushFront(job.blocks, { block, offset: 0 })
+  for (const earlier of before.toReversed()) Deque.pushFront(job.blocks, earlier)
+  job.waiting += items.length
+  enqueue(state, job)
+}
