@@ -164,8 +164,8 @@ const restartsPerWorker = 5
 const defaultRestartMillis = 10_000
 const defaultGraceMillis = 1000
 
-const millisOr = (input: Duration.Input | undefined, otherwise: number): number =>
-  input === undefined ? otherwise : Duration.toMillis(input)
+const millisOr = (what: string, input: Duration.Input | undefined, otherwise: number): number =>
+  input === undefined ? otherwise : time(what, input)
 
 const acquire = Effect.fnUntraced(function*(options: Options<never>) {
   const launcher = launcherOf(yield* StartMethod)
@@ -185,8 +185,12 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
     name: options.name ?? "Pool",
     processes,
     maxRestarts,
-    restartMillis: millisOr(options.restartIntensity?.within, defaultRestartMillis),
-    graceMillis: millisOr(options.gracePeriod, defaultGraceMillis),
+    restartMillis: millisOr(
+      "Pool.make: restartIntensity.within",
+      options.restartIntensity?.within,
+      defaultRestartMillis
+    ),
+    graceMillis: millisOr("Pool.make: gracePeriod", options.gracePeriod, defaultGraceMillis),
     launcher,
     creator: me,
     initializer,
@@ -222,17 +226,16 @@ const endNow = (engine: Engine): Effect.Effect<void> =>
 const refusal = { handle: "Pool", advice: "Make a pool in the task itself: pools can be nested." }
 
 const makePool = (engine: Engine, own: Internals): Pool<never> => {
-  const pool = {
+  const pool: Pool<never> = {
     [TypeId]: () => {},
-    [internals]: own,
-    [notShareable]: refusal,
     name: engine.options.name,
     processes: engine.options.processes,
     pipe() {
       return pipeArguments(this, arguments)
     }
   }
-  return pool
+  // not enumerable: whoever prints a pool does not want to see them
+  return Object.defineProperties(pool, { [internals]: { value: own }, [notShareable]: { value: refusal } })
 }
 
 const closeFibers = (pool: Pool<never>): Effect.Effect<void> =>
@@ -325,8 +328,14 @@ export const layer = (options?: Options<never>): Layer.Layer<Pool<never>, Proces
 
 const itemOptions = (what: string, options: ApplyOptions | undefined) => ({
   retries: options?.retryOnCrash === undefined ? 0 : whole(`${what}: retryOnCrash`, options.retryOnCrash, 0),
-  timeoutMillis: options?.timeout === undefined ? undefined : Duration.toMillis(options.timeout)
+  timeoutMillis: options?.timeout === undefined ? undefined : time(`${what}: timeout`, options.timeout)
 })
+
+const time = (what: string, input: Duration.Input): number => {
+  const millis = Duration.toMillis(input)
+  if (millis >= 0) return millis
+  throw new RangeError(`${what} must be a time of at least 0 milliseconds, but it is ${millis}.`)
+}
 
 const chunkSizeOf = (what: string, { chunkSize }: MapOptions): number | "auto" =>
   chunkSize === undefined || chunkSize === "auto" ? "auto" : whole(`${what}: chunkSize`, chunkSize, 1)

@@ -86,7 +86,7 @@ describe("StartMethod", () => {
     it.effect(`${name} fails with StartMethodUnavailable`, () =>
       Effect.gen(function*() {
         assert.strictEqual(reasonOf(yield* Effect.exit(Effect.provide(nameOf, layer)))._tag, "StartMethodUnavailable")
-        const other = Layer.catch(layer, () => StartMethod.layerSpawn)
+        const other = layer.pipe(Layer.catch(() => StartMethod.layerSpawn))
         assert.strictEqual(yield* Effect.provide(nameOf, other), "spawn")
       }))
   }

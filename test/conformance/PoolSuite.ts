@@ -1,11 +1,12 @@
 /** The laws of Pool, for every start method. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Pool, Process, ProcessError, StartMethod, Task } from "../../src/index.ts"
+import { Pool, Process, ProcessError, StartMethod } from "../../src/index.ts"
+import type { Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { makeEvents } from "./events.ts"
 import type { Method } from "./methods.ts"
@@ -151,6 +152,43 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.deepStrictEqual(yield* Pool.apply(pool, T.current), before)
           })
       )
+
+      law("refuses a result that is nested too deeply, and takes one that is not", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.nests, 3000)))
+          assert.strictEqual(reason._tag, "CodecFailed")
+          assert.include(reason.message, "levels deep")
+          assert.isObject(yield* Pool.apply(pool, T.nests, 490))
+        }))
+
+      law("survives a task that throws what resists every question", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const before = yield* Pool.apply(pool, T.current)
+          assert.isString(defectOf(yield* Effect.exit(Pool.apply(pool, T.throwsStrangely))))
+          assert.deepStrictEqual(yield* Pool.apply(pool, T.current), before)
+        }))
+
+      law("gives every item its own copy, also of one object that is sent twice", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const list: Array<number> = []
+          assert.deepStrictEqual(yield* Pool.map(pool, T.grows, [list, list, list], { chunkSize: 3 }), [1, 1, 1])
+          const calls = yield* Effect.all([1, 2, 3].map(() => Pool.apply(pool, T.grows, list)), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(calls, [1, 1, 1])
+          assert.deepStrictEqual(list, [])
+        }))
+
+      law("a time limit may be infinite", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          for (const timeout of [Duration.infinity, Duration.days(30)]) {
+            assert.strictEqual(yield* Pool.apply(pool, T.busy, 5, { timeout }), 5)
+          }
+        }))
 
       law("does everything at once that it is asked at once", () =>
         Effect.gen(function*() {
@@ -417,6 +455,13 @@ export const suite = ({ claims, layer, name }: Method): void => {
             )
             assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
           }))
+
+        law("by a rejection that cannot be made a string is told all the same", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.rejectsStrangely)))
+            assert.strictEqual(reason._tag, "WorkerExited")
+          }).pipe(Effect.provide(claims.captured!)))
 
         law("by an unhandled rejection says so in the message", () =>
           Effect.gen(function*() {
@@ -704,7 +749,8 @@ export const suite = ({ claims, layer, name }: Method): void => {
             ["chunkSize", 2.5, Pool.map(pool, T.square, [1], { chunkSize: 2.5 })],
             ["chunkSize", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { chunkSize: 0 }))],
             ["buffer", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { buffer: 0 }))],
-            ["retryOnCrash", -1, Pool.apply(pool, T.square, 1, { retryOnCrash: -1 })]
+            ["retryOnCrash", -1, Pool.apply(pool, T.square, 1, { retryOnCrash: -1 })],
+            ["timeout", -5, Pool.apply(pool, T.square, 1, { timeout: -5 })]
           ]
           for (const [option, value, call] of wrong) {
             const defect = defectOf(yield* Effect.exit(call))

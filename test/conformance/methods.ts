@@ -1,6 +1,7 @@
 /** The start methods under test, and what each of them claims (DESIGN's table). */
 import type { Layer } from "effect"
-import { ProcessError, StartMethod } from "../../src/index.ts"
+import { StartMethod } from "../../src/index.ts"
+import type { ProcessError } from "../../src/index.ts"
 
 export interface Claims {
   /** `process.exit(n)` in a task ends the child only. */

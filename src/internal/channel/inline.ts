@@ -52,9 +52,9 @@ export const makePair = <A, B>(): readonly [Channel<A, B>, Channel<B, A>] => {
     },
     listen: (onBatch, onClose) => {
       mine.onBatch = onBatch
+      if (mine.waiting.length > 0) deliver(mine)
       if (over) queueMicrotask(onClose)
       else mine.onClose = onClose
-      if (mine.waiting.length > 0) deliver(mine)
     },
     keepAlive: () => {},
     close

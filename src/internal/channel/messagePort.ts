@@ -34,6 +34,8 @@ export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In
       onBatch = listener
       // one by one, each message would be answered by a message: under load none would ever be a batch
       port.on("message", (batch: ReadonlyArray<In>) => listener(withQueued(port, batch)))
+      // a batch that cannot be read is lost, and with it what it told: the channel is of no use any more
+      port.on("messageerror", () => port.close())
       port.once("close", () => {
         closed = true
         onClose()

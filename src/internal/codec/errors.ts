@@ -4,7 +4,7 @@
  *
  * Effect-free: the runner in a child uses it too.
  */
-import { types } from "node:util"
+import { inspect, types } from "node:util"
 
 export interface EncodedError {
   /** The standard class to rebuild it with. */
@@ -21,7 +21,26 @@ export interface EncodedError {
 }
 
 /** Also errors of another realm (a `vm` context, a test runner). */
-export const isError = (value: unknown): value is Error => types.isNativeError(value) || value instanceof Error
+export const isError = (value: unknown): value is Error =>
+  types.isNativeError(value) || (!types.isProxy(value) && value instanceof Error)
+
+/** What went wrong in a few words, whatever was thrown: also an object that resists every question. */
+export const wordsOf = (cause: unknown): string => {
+  try {
+    return isError(cause) ? cause.message : String(cause)
+  } catch {
+    return "something that cannot be described"
+  }
+}
+
+/** The same with its stack, where it has one. */
+export const stackOf = (cause: unknown): string => {
+  try {
+    return isError(cause) ? cause.stack ?? cause.message : inspect(cause, { depth: 2 })
+  } catch {
+    return wordsOf(cause)
+  }
+}
 
 const standard: Record<string, new(message?: string) => Error> = {
   Error,

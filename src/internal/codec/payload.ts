@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
+import { wordsOf } from "./errors.ts"
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import type { Definition } from "./registry.ts"
@@ -37,7 +38,7 @@ export const payloadError = (what: string, cause: unknown): ProcessError => {
       })
     })
   }
-  const said = cause instanceof Error ? cause.message : String(cause)
+  const said = wordsOf(cause)
   return new ProcessError({
     reason: new CodecFailed({
       phase: "payload",

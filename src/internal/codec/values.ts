@@ -157,6 +157,12 @@ const visitParts = (object: object, visit: (segment: Segment, value: unknown) =>
   for (const key of Object.keys(object)) visit(key, (object as Record<string, unknown>)[key])
 }
 
+/** A thread can write deeper than the main thread, with its smaller stack, can read. */
+const deepest = 500
+
+const tooDeep = (root: string): Uncrossable =>
+  refuse({ root, path: [] }, `nested more than ${deepest} levels deep`, "Send it flat, as arrays or bytes.")
+
 /** Does the value have to be rewritten? Throws an `Uncrossable` for what cannot cross. */
 const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>): boolean => {
   if (isPrimitive(value)) return false
@@ -174,7 +180,7 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   let rewritten = isError(object) || mark in object
   visitParts(object, (segment, part) => {
     if (isPrimitive(part)) return
-    place.path.push(segment)
+    if (place.path.push(segment) > deepest) throw tooDeep(place.root)
     if (inspect(part, border, place, seen)) rewritten = true
     place.path.pop()
   })
@@ -182,16 +188,16 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
 }
 
 /** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
-type Replace = (value: unknown) => unknown
+type Replace = (value: unknown, depth: number) => unknown
 
 /** Copies the containers of a value, and puts a mark where an error stands. Shared places and cycles stay shared. */
-const rewrite = (value: unknown, done: Map<object, unknown>, replace: Replace): unknown => {
-  const replaced = replace(value)
+const rewrite = (value: unknown, done: Map<object, unknown>, replace: Replace, depth = 0): unknown => {
+  const replaced = replace(value, depth)
   if (typeof replaced !== "object" || replaced === null) return replaced
   const object = replaced
   const before = done.get(object)
   if (before !== undefined) return before
-  const inner = (part: unknown): unknown => rewrite(part, done, replace)
+  const inner = (part: unknown): unknown => rewrite(part, done, replace, depth + 1)
   if (Array.isArray(object)) {
     const out: Array<unknown> = new Array(object.length)
     done.set(object, out)
@@ -256,7 +262,7 @@ export const prepare = (value: unknown, border: Border, root: string): Prepared 
       : plain(value)
   } catch (cause) {
     if (!isStackOverflow(cause)) throw cause
-    throw refuse({ root, path: [] }, "nested too deeply to be copied", "Send it flat, as arrays or bytes.")
+    throw tooDeep(root)
   }
 }
 
@@ -265,21 +271,20 @@ const isStackOverflow = (cause: unknown): boolean => cause instanceof RangeError
 /** As {@link prepare}, for what must not be lost (a defect): what cannot cross becomes its description. */
 export const prepareLossy = (value: unknown, border: Border): Prepared => {
   if (isPrimitive(value)) return plain(value)
-  const lossy: Replace = (part) =>
-    isPrimitive(part) || (uncrossableKind(part, border) === undefined && !(notShareable in (part as object)))
+  const lossy: Replace = (part, depth) =>
+    isPrimitive(part) ||
+      (depth < deepest && uncrossableKind(part, border) === undefined && !(notShareable in (part as object)))
       ? part
       : describe(part)
   try {
     return { value: rewrite(value, new Map(), lossy), marked: true }
   } catch {
     // nested too deeply, or a getter that throws: what an error says of itself is kept
-    return isPlainError(value)
+    return isError(value)
       ? { value: { [mark]: "error", error: encodeError(value, describe) } satisfies Marked, marked: true }
       : plain(describe(value))
   }
 }
-
-const isPlainError = (value: unknown): value is Error => !types.isProxy(value) && isError(value)
 
 const describe = (value: unknown): unknown => {
   if (isPrimitive(value)) return value

@@ -17,6 +17,8 @@ export interface Worker {
   child: Child | undefined
   outbox: Array<ToChild>
   transfers: Array<ArrayBuffer>
+  /** The objects in the outbox that are items. */
+  readonly posting: Set<object>
   /** Tasks that it has been told of. */
   readonly known: Set<number>
   /** How to give up the wait for an answer to a Cancel, and the limit of an item's time, by run. */
@@ -30,6 +32,7 @@ export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessErro
   child: undefined,
   outbox: [],
   transfers: [],
+  posting: new Set(),
   known: new Set(),
   graces: new Map(),
   limits: new Map()
@@ -54,7 +57,29 @@ export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefiniti
     collect(worker, [Kind.Define, task, definition.module, definition.name], refused)
   }
   if (chunk.moves !== undefined) worker.transfers.push(...chunk.moves)
-  collect(worker, [Kind.Run, chunk.run, task, chunk.items, flagsOf(chunk)], refused)
+  collect(worker, [Kind.Run, chunk.run, task, ownCopies(worker, chunk), flagsOf(chunk)], refused)
+}
+
+/** What goes in one message is cloned as one: an object that stands there twice would be one object in the worker too. */
+const ownCopies = (worker: Worker, chunk: Chunk): ReadonlyArray<unknown> => {
+  let copies: Array<unknown> | undefined
+  for (let i = 0; i < chunk.items.length; i++) {
+    const item = chunk.items[i]
+    if (typeof item !== "object" || item === null) continue
+    if (worker.posting.has(item)) {
+      copies ??= chunk.items.slice()
+      copies[i] = copyOf(item)
+    } else worker.posting.add(item)
+  }
+  return copies ?? chunk.items
+}
+
+const copyOf = (item: object): unknown => {
+  try {
+    return structuredClone(item)
+  } catch {
+    return item // the post will say why
+  }
 }
 
 export const sendCancel = (worker: Worker, run: number, refused: Refused): void =>
@@ -64,6 +89,7 @@ const flush = (worker: Worker, refused: Refused): void => {
   const { child, outbox, transfers } = worker
   worker.outbox = []
   worker.transfers = []
+  worker.posting.clear()
   if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
   try {
     child.channel.post(outbox, transfers)

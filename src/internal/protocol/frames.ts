@@ -1,5 +1,7 @@
 /**
- * Frames on a byte stream: four bytes of length (little endian), then a value in V8's serialization format.
+ * Frames on a byte stream: four bytes of length (little endian), four that must agree with it, then a value in V8's
+ * serialization format. A stream that somebody else has written to is found out at the next header: without the second
+ * word, text in the place of a length would be a wait for gigabytes that never come.
  *
  * A typed array arrives with a buffer of its own: the format's default gives views into the received block, which would
  * keep that block alive and show it through `.buffer`.
@@ -10,8 +12,25 @@ import { DefaultDeserializer, DefaultSerializer } from "node:v8"
 /** Four bytes can say more, but a Buffer of V8 and the other side's index arithmetic stay below this. */
 export const maxFrameBytes = 2 ** 31 - 1
 
-const headerBytes = 4
+export const headerBytes = 8
 const emptyHeader = Buffer.alloc(headerBytes)
+const agreement = 0x5ef3c7a1
+
+export const writeHeader = (frame: Buffer, size: number): void => {
+  frame.writeUInt32LE(size, 0)
+  frame.writeUInt32LE((size ^ agreement) >>> 0, 4)
+}
+
+/** Thrown when the bytes in the place of a header are none: the stream is broken, and stays so. */
+export interface NoFrame {
+  readonly _tag: "NoFrame"
+}
+
+const readHeader = (bytes: Buffer, offset: number): number => {
+  const size = bytes.readUInt32LE(offset)
+  if (((size ^ agreement) >>> 0) !== bytes.readUInt32LE(offset + 4)) throw { _tag: "NoFrame" } satisfies NoFrame
+  return size
+}
 
 /** Thrown when a frame would exceed, or claims to exceed, its limit. */
 export interface FrameTooLarge {
@@ -34,7 +53,7 @@ export const encodeFrame = (value: unknown, limit: number): Buffer => {
   const frame = serializer.releaseBuffer()
   const size = frame.length - headerBytes
   if (size > limit) throw tooLarge(size, limit)
-  frame.writeUInt32LE(size, 0)
+  writeHeader(frame, size)
   return frame
 }
 
@@ -63,7 +82,7 @@ export const decodeBody = (body: Buffer): unknown => {
 }
 
 export interface FrameReader {
-  /** The frames that this block completes, in order. Throws {@link FrameTooLarge} before it takes memory for one. */
+  /** The frames that this block completes, in order. Throws {@link FrameTooLarge} and {@link NoFrame} before it takes memory. */
   readonly push: (block: Buffer, onBody: (body: Buffer) => void) => void
   /** Bytes of a frame that has begun and not ended. */
   readonly pending: () => number
@@ -96,7 +115,7 @@ export const makeFrameReader = (limit: number): FrameReader => {
           needed = headerBytes
           break
         }
-        const size = all.readUInt32LE(offset)
+        const size = readHeader(all, offset)
         if (size > limit) throw tooLarge(size, limit)
         if (rest < headerBytes + size) {
           needed = headerBytes + size

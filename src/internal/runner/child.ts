@@ -2,12 +2,11 @@
  * What the child of every start method but inline does besides its session: it tells the package's modules who it is, and
  * reports what it can when it ends.
  */
+import { stackOf } from "../codec/errors.ts"
 import type { Channel } from "../channel/Channel.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import { setChildGlobal } from "./childGlobal.ts"
 import { startSession } from "./session.ts"
-
-const stackOf = (cause: unknown): string => cause instanceof Error ? cause.stack ?? cause.message : String(cause)
 
 export interface ChildOptions {
   readonly channel: Channel<ToParent, ToChild>

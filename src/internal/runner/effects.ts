@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { isError, wordsOf } from "../codec/errors.ts"
 import type { InitializerDefinition, TaskDefinition } from "../codec/registry.ts"
 import type { ValueCodec } from "../codec/schema.ts"
 import { isUncrossable, prepare, prepareLossy } from "../codec/values.ts"
@@ -70,14 +71,13 @@ const phaseText: Record<Phase, string> = {
   error: "the error"
 }
 
-const messageOf = (cause: unknown): string =>
-  isUncrossable(cause) || cause instanceof Error ? cause.message : String(cause)
+const messageOf = (cause: unknown): string => isUncrossable(cause) ? cause.message : wordsOf(cause)
 
 const failed = (failure: EncodedFailure): ItemOutcome => ({ _tag: "Failure", failure })
 
 /** A missing service is a bug that the types would have shown; say what would help. */
 const explain = (defect: unknown): unknown => {
-  if (defect instanceof Error && defect.message.startsWith("Service not found")) {
+  if (isError(defect) && defect.message.startsWith("Service not found")) {
     defect.message += ". The task needs it: give the pool or the process an Initializer whose layer builds it."
   }
   return defect

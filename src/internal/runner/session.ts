@@ -4,6 +4,7 @@
  * them comes.
  */
 import type { Channel } from "../channel/Channel.ts"
+import { wordsOf } from "../codec/errors.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { isUncrossable, prepare, prepareLossy, revive } from "../codec/values.ts"
@@ -80,7 +81,7 @@ const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: 
         `${cause.limit} bytes for a message. Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith.`
     }
   }
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = wordsOf(cause)
   const subject = phase === "error" ? "error" : "result"
   return {
     _tag: "CodecFailed",
@@ -92,13 +93,11 @@ const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: 
 
 const border = (reason: EncodedReason): EncodedFailure => ({ _tag: "Border", reason })
 
-const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
-
 /** Why `import` of a task's module failed, in the user's words. */
 const importFailure = (module: string, task: string, cause: unknown): EncodedReason => {
-  const text = describe(cause)
+  const text = wordsOf(cause)
   const hint = /\.(test|spec)\.[cm]?[jt]sx?$/.test(module) || text.includes("Vitest failed to")
-    ? " A test file cannot be loaded outside its test runner: put the task into a file of its own."
+    ? ". A test file cannot be loaded outside its test runner: put the task into a file of its own."
     : ""
   return {
     _tag: "TaskNotFound",
@@ -361,7 +360,7 @@ export const startSession = (host: SessionHost): Session => {
     requireEffects().then((runtime) => runtime.load(definition)).then(resume, (cause) => {
       failAll(run, {
         _tag: "StartFailed",
-        message: `task "${run.task.name}" needs effect, which could not be imported: ${describe(cause)}`,
+        message: `task "${run.task.name}" needs effect, which could not be imported: ${wordsOf(cause)}`,
         cause: prepareLossy(cause, { sharesMemory: false })
       })
       resume()
@@ -454,7 +453,7 @@ export const startSession = (host: SessionHost): Session => {
     } catch (cause) {
       return {
         _tag: "StartFailed",
-        message: `initializer "${name}": its module ${module} could not be imported: ${describe(cause)}`,
+        message: `initializer "${name}": its module ${module} could not be imported: ${wordsOf(cause)}`,
         cause: prepareLossy(cause, { sharesMemory: false })
       }
     }

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
+import { wordsOf } from "../codec/errors.ts"
 import { reasonToError } from "../codec/causes.ts"
 import { payloadError } from "../codec/payload.ts"
 import { Kind } from "../protocol/messages.ts"
@@ -82,8 +83,12 @@ const whyNotReady = ({ boot, refusal, startMillis, status, timedOut, unsendable,
 /** As a shell says it: the command was not found. */
 export const neverRan = 127
 
+/** Node fires a timer at once that is set for longer. Whoever waits three weeks waits for ever. */
+const longestTimer = 2 ** 31 - 1
+
 /** Calls back after this time, unless it has been told that the wait is over. Real time: a child knows no test clock. */
 export const after = (millis: number, then: () => void): () => void => {
+  if (millis > longestTimer) return () => {}
   const timer = setTimeout(then, millis)
   return () => clearTimeout(timer)
 }
@@ -103,7 +108,7 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
     try {
       body = make()
     } catch (cause) {
-      return resume(Effect.fail(startFailed(boot, cause instanceof Error ? cause.message : String(cause), cause)))
+      return resume(Effect.fail(startFailed(boot, wordsOf(cause), cause)))
     }
     let status: ExitStatus | undefined
     let words = ""

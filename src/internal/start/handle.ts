@@ -78,10 +78,8 @@ export const makeHandle = ({ child, creator, graceMillis, outcomeAtExit }: Handl
     observed: false
   }
   const { daemon, name } = child.boot.identity
-  const handle: Handle = {
+  const shown: Omit<Handle, typeof internals | typeof notShareable> = {
     [ProcessTypeId]: variance,
-    [notShareable]: refusal,
-    [internals]: own,
     name,
     pid: child.pid,
     daemon,
@@ -89,6 +87,11 @@ export const makeHandle = ({ child, creator, graceMillis, outcomeAtExit }: Handl
       return pipeArguments(this, arguments)
     }
   }
+  // not enumerable: whoever prints a process does not want to see them
+  const handle = Object.defineProperties(shown, {
+    [internals]: { value: own },
+    [notShareable]: { value: refusal }
+  }) as Handle // with these it is one
   living.add(handle)
   child.onExit((status) => {
     living.delete(handle)

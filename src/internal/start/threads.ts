@@ -6,6 +6,7 @@ import { MessageChannel, Worker } from "node:worker_threads"
 import type { ResourceLimits } from "node:worker_threads"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { fromMessagePort } from "../channel/messagePort.ts"
+import { stackOf } from "../codec/errors.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
 import { defaultStartMillis, lastLines, launchChild, runIn } from "./child.ts"
@@ -39,7 +40,7 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
   const stderr = captured ? capture(worker.stderr, boot.once) : undefined
   let error = ""
   worker.on("error", (cause) => {
-    error = cause instanceof Error ? cause.stack ?? cause.message : String(cause)
+    error = stackOf(cause)
   })
   let onEnd: ((status: ExitStatus, words: string) => void) | undefined
   worker.once("exit", (code) => {

@@ -1,6 +1,8 @@
 /** Tasks that break the channel of the process that runs them. A child imports this file natively. */
+import { Buffer } from "node:buffer"
 import { closeSync, writeSync } from "node:fs"
 import { serialize } from "node:v8"
+import { headerBytes, writeHeader } from "../../../src/internal/protocol/frames.ts"
 import * as Task from "../../../src/Task.ts"
 
 const module = import.meta.url
@@ -8,8 +10,8 @@ const module = import.meta.url
 const descriptor = 4
 
 const framed = (body: Uint8Array): Uint8Array => {
-  const header = new Uint8Array(4)
-  new DataView(header.buffer).setUint32(0, body.length, true)
+  const header = Buffer.alloc(headerBytes)
+  writeHeader(header, body.length)
   return Buffer.concat([header, body])
 }
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Data, Effect, Schema } from "effect"
 import { runInNewContext } from "node:vm"
 import { prepare, revive } from "../../../src/internal/codec/values.ts"
-import { decodeBody, encodeFrame, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
+import { decodeBody, encodeFrame, headerBytes, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 
 class NotFound
   extends Data.TaggedError("NotFound")<{ readonly id: number; readonly where: ReadonlyMap<string, Date> }>
@@ -18,7 +18,7 @@ class HttpError extends TypeError {
 }
 
 const clone = (value: unknown): unknown => structuredClone(value)
-const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(4))
+const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
 
 const crossBy = (value: unknown, carry: (value: unknown) => unknown): any => {
   const { marked, value: prepared } = prepare(value, { sharesMemory: false }, "error")

@@ -20,10 +20,10 @@ import {
 import * as Transferable from "effect/workers/Transferable"
 import { valueCodec } from "../../../src/internal/codec/schema.ts"
 import { prepare, revive } from "../../../src/internal/codec/values.ts"
-import { decodeBody, encodeFrame, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
+import { decodeBody, encodeFrame, headerBytes, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 
 const clone = (value: unknown): unknown => structuredClone(value)
-const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(4))
+const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
 
 const codecOf = <A>(schema: Schema.Codec<A, any>) => valueCodec(schema as Schema.Codec<unknown, unknown>)
 

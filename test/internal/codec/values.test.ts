@@ -2,14 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { createSecretKey } from "node:crypto"
 import { isUncrossable, prepare, prepareLossy, revive } from "../../../src/internal/codec/values.ts"
-import { decodeBody, encodeFrame, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
+import { decodeBody, encodeFrame, headerBytes, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 import { build, buildAll, difference, graph, mark, plainGraph } from "./graphs.ts"
 
 const process = { sharesMemory: false }
 const thread = { sharesMemory: true }
 
 const byClone = (value: unknown): unknown => structuredClone(value)
-const byFrame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(4))
+const byFrame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
 
 /** The whole way: made ready, carried, put back. */
 const cross = (value: unknown, carry: (value: unknown) => unknown = byClone): any => {
@@ -279,7 +279,7 @@ describe("what is refused", () => {
   it("a value that is nested too deeply is refused, not thrown out of the stack", () => {
     let value: unknown = 1
     for (let i = 0; i < 100_000; i++) value = [value]
-    assert.match(refusal(value), /^payload is nested too deeply to be copied, which cannot cross/)
+    assert.match(refusal(value), /^payload is nested more than 500 levels deep, which cannot cross/)
   })
 
   it("an error is no reason to let through what is refused beside it", () => {

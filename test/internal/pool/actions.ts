@@ -79,7 +79,7 @@ export const enabled = (world: World): Array<Action> => {
 const ofJob = (world: World, job: SimJob, out: Array<Action>): void => {
   // jobs come in their order: another would be the same plan with other names
   if (job.phase === "planned") {
-    if (job.id === 1 || world.jobs[job.id - 2]!.phase !== "planned") out.push({ _tag: "Submit", job })
+    if (job.id === 1 || isDue(job, world.jobs[job.id - 2]!)) out.push({ _tag: "Submit", job })
     return
   }
   if (job.phase !== "live") return
@@ -88,6 +88,11 @@ const ofJob = (world: World, job: SimJob, out: Array<Action>): void => {
   if (count > 0) out.push({ _tag: "Consume", job })
   if (count > 1) out.push({ _tag: "ConsumeOne", job })
   if (world.interrupts > 0 && !world.draining) out.push({ _tag: "Interrupt", job })
+}
+
+const isDue = ({ plan }: SimJob, { outcomes, phase }: SimJob): boolean => {
+  if (phase === "planned") return false
+  return plan.late === 0 || phase !== "live" || outcomes.filter((tag) => tag !== undefined).length >= plan.late
 }
 
 const ofWorker = (world: World, worker: SimWorker, out: Array<Action>): void => {

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { act } from "./actions.ts"
 import { drain, finish, live } from "./drive.ts"
 import { calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
 import type { ItemKind, ItemPlan, Tilt } from "./plans.ts"
@@ -58,11 +59,12 @@ describe("dispatcher", () => {
     "buffers that move": { ...smallJob("map", []), items: many("ok", true) },
     "items of unknown cost": { ...smallJob("stream", []), items: many("fail", false) }
   }
+  const late = 100
   const newcomers = {
-    "an item of a known task": smallJob("apply", ["ok"]),
-    "an item of unknown cost": smallJob("apply", ["ok"], { task: 1 }),
-    "an item for one worker alone": smallJob("apply", ["ok"], { bound: 0 }),
-    "an item whose buffer moves": { ...smallJob("apply", []), items: many("ok", true).slice(0, 1) }
+    "an item of a known task": smallJob("apply", ["ok"], { late }),
+    "an item of unknown cost": smallJob("apply", ["ok"], { late, task: 1 }),
+    "an item for one worker alone": smallJob("apply", ["ok"], { late, bound: 0 }),
+    "an item whose buffer moves": { ...smallJob("apply", [], { late }), items: many("ok", true).slice(0, 1) }
   }
   const meetings = Object.entries(newcomers).flatMap(([what, newcomer]) =>
     Object.entries(crowds).map(([others, crowd]) => [what, others, newcomer, crowd] as const)
@@ -75,5 +77,21 @@ describe("dispatcher", () => {
       assert.strictEqual(many!.phase, "live")
       finish(world)
     }
+  })
+
+  it("a job gets its turn also when the worker that was kept for it dies", () => {
+    const crowd = { ...crowds["known tasks"], kind: "stream", window: 300 } as const
+    const world = startWorld(smallPlan([crowd, newcomers["an item of unknown cost"]]))
+    const [many, one] = world.jobs
+    drain(world, () => one!.phase === "live")
+    // whichever it is
+    for (const worker of world.workers.slice()) {
+      const living = world.workers.length
+      act(world, { _tag: "Crash", worker })
+      drain(world, () => world.workers.length > living || one!.phase === "settled")
+    }
+    drain(world, () => one!.phase === "settled")
+    assert.strictEqual(many!.phase, "live")
+    finish(world)
   })
 })

@@ -25,9 +25,17 @@ const possible = (world: World): ReadonlyArray<Action> => {
   return goesOn ? actions.filter(({ _tag }) => _tag !== "Grace") : actions
 }
 
-const replay = (plan: Plan, small: Small, path: ReadonlyArray<number>): World => {
+/** The same action in this world: it names a worker or a job of the world in which it was found. */
+const here = (world: World, action: Action): Action => {
+  if ("worker" in action) return { ...action, worker: world.workers[action.worker.id - 1]! }
+  return "job" in action ? { ...action, job: world.jobs[action.job.id - 1]! } : action
+}
+
+const replay = (plan: Plan, small: Small, path: ReadonlyArray<Action>): World => {
   const world = start(plan, small)
-  for (const choice of path) act(world, possible(world)[choice]!)
+  world.replaying = true
+  for (const action of path) act(world, here(world, action))
+  world.replaying = false
   return world
 }
 
@@ -36,20 +44,20 @@ const replay = (plan: Plan, small: Small, path: ReadonlyArray<number>): World =>
  */
 const explore = (plan: Plan, small: Small): number => {
   const seen = new Set<string>()
-  const path: Array<number> = []
+  const path: Array<Action> = []
   const visit = (world: World): void => {
     const key = keyOf(world)
     if (seen.has(key)) return
     seen.add(key)
-    const count = possible(world).length
-    if (count === 0) return finish(world)
-    for (let choice = 0; choice < count; choice++) {
-      const next = choice === 0 ? world : replay(plan, small, path)
-      act(next, possible(next)[choice]!)
-      path.push(choice)
+    const actions = possible(world)
+    if (actions.length === 0) return finish(world)
+    actions.forEach((action, i) => {
+      const next = i < actions.length - 1 ? replay(plan, small, path) : world
+      act(next, here(next, action))
+      path.push(action)
       visit(next)
       path.pop()
-    }
+    })
   }
   visit(start(plan, small))
   return seen.size

@@ -3,6 +3,7 @@
  * and that it has answered. It keeps books of its own, of what may be known from events and commands alone.
  */
 import { assert } from "@effect/vitest"
+import * as Deque from "../../../src/internal/pool/Deque.ts"
 import type { Chunk, Command, Event } from "../../../src/internal/pool/model.ts"
 import { isMarkedValue, payloadOf, restartMillis, workerAt } from "./world.ts"
 import type { Run, SimJob, SimWorker, Value, World } from "./world.ts"
@@ -339,6 +340,7 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
     timer: -1
   }
   sizeFits(world, job, length)
+  for (let i = 0; i < chunk.first; i++) hold(world, job.out[i] === true, "items are handed out in their order")
   for (let i = 0; i < length; i++) itemSent(world, job, chunk, i)
   if (run.moves) hold(world, worker.runs.length === 0, "what moves goes to an idle worker")
   world.runs.set(run.id, run)
@@ -388,6 +390,8 @@ const sizeFits = (world: World, job: SimJob, length: number): void => {
 // ---------------------------------------------------------------------------------------------------- after a transition
 
 export const after = (world: World): void => {
+  if (world.pool === "closing" && !hasLiveJobs(world)) world.pool = "ended"
+  if (world.replaying) return
   for (const { done, job } of world.expected) {
     if (!done) hold(world, job.phase !== "live", "no outcome is lost")
   }
@@ -395,7 +399,6 @@ export const after = (world: World): void => {
   if (timed !== undefined && timed.job.phase === "live" && !timed.cancelled) {
     hold(world, timed.timer >= 0, "an item's time counts from its start, when its task is loaded")
   }
-  if (world.pool === "closing" && !hasLiveJobs(world)) world.pool = "ended"
   for (const job of world.jobs) afterJob(world, job)
   for (const worker of world.workers) {
     if (worker.phase === "gone") continue
@@ -424,6 +427,8 @@ const afterJob = (world: World, job: SimJob): void => {
     hold(world, !job.complete || !isAnswered(job), "a job is over when each of its items has an outcome")
     hold(world, world.state.jobs.get(job.id)?.waiting === job.supplied - job.handed, "what waits is counted")
   } else {
+    const blocks = world.state.jobs.get(job.id)?.blocks
+    hold(world, blocks !== undefined && Deque.size(blocks) === 0, "a stopped job keeps no payload alive")
     hold(world, job.runs.length > 0, "a stopped job is over when nothing of it runs")
     hold(world, job.runs.every(({ cancelled }) => cancelled), "what runs of a stopped job is cancelled")
   }

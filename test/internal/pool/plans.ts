@@ -28,6 +28,8 @@ export interface JobPlan {
   readonly grain: number
   /** For one worker alone: which of those that live; or -1. */
   readonly bound: number
+  /** Submitted when so many items of the job before have an outcome. */
+  readonly late: number
 }
 
 export interface Plan {
@@ -128,7 +130,8 @@ const jobs = (tilt: Tilt): Arbitrary.Arbitrary<JobPlan> =>
       retries: oneOf([0, 0, 1, 2]),
       timed: oneOf(tilt.timed),
       grain: oneOf([0, 0, 1, 2, 7]),
-      bound: oneOf(tilt.bound)
+      bound: oneOf(tilt.bound),
+      late: oneOf([0, 0, 2])
     }),
     (plan) => {
       // a call without items never reaches the pool
@@ -173,6 +176,7 @@ export const smallJob = (
   timed: false,
   grain: 0,
   bound: -1,
+  late: 0,
   ...options
 })
 

@@ -138,6 +138,8 @@ export interface World {
   interrupts: number
   closes: boolean
   terminates: boolean
+  /** It goes a way again that the laws have watched. */
+  replaying: boolean
   /** No more faults: whatever is there comes to its end. */
   draining: boolean
   readonly expected: Array<Expected>
@@ -196,6 +198,7 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   interrupts: plan.interrupts,
   closes: plan.closes,
   terminates: plan.terminates,
+  replaying: false,
   draining: false,
   expected: [],
   timed: undefined,

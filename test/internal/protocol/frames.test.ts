@@ -4,9 +4,11 @@ import * as fc from "fast-check"
 import {
   decodeBody,
   encodeFrame,
+  headerBytes,
   isFrameTooLarge,
   makeFrameReader,
-  maxFrameBytes
+  maxFrameBytes,
+  writeHeader
 } from "../../../src/internal/protocol/frames.ts"
 import type { FrameTooLarge } from "../../../src/internal/protocol/frames.ts"
 import { build, difference, plainGraph, typedArrays } from "../codec/graphs.ts"
@@ -28,8 +30,8 @@ const cut = (stream: Buffer, places: ReadonlyArray<number>): ReadonlyArray<Buffe
 }
 
 const header = (size: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(size)
+  const bytes = Buffer.alloc(headerBytes)
+  writeHeader(bytes, size)
   return bytes
 }
 
@@ -63,14 +65,27 @@ const randomBytes = (random: (below: number) => number, most: number): Buffer =>
 describe("a frame", () => {
   it("carries any value that structured clone carries", () => {
     fc.assert(fc.property(plainGraph, (nodes) => {
-      const arrived = decodeBody(encodeFrame(build(nodes), maxFrameBytes).subarray(4))
+      const arrived = decodeBody(encodeFrame(build(nodes), maxFrameBytes).subarray(headerBytes))
       assert.strictEqual(difference(build(nodes), arrived), undefined)
     }))
   })
 
-  it("begins with the length of its body in four bytes, little endian", () => {
+  it("begins with the length of its body in four bytes, little endian, and four that agree with it", () => {
     const frame = encodeFrame(["text"], maxFrameBytes)
-    assert.strictEqual(frame.readUInt32LE(0), frame.length - 4)
+    assert.strictEqual(frame.readUInt32LE(0), frame.length - headerBytes)
+    assert.deepStrictEqual(frame.subarray(0, headerBytes), header(frame.length - headerBytes))
+  })
+
+  it("whose header does not agree with itself is none: nothing is waited for", () => {
+    for (const text of ["text that is no frame", "\0".repeat(8)]) {
+      let thrown: unknown
+      try {
+        makeFrameReader(maxFrameBytes).push(Buffer.from(text), () => assert.fail("a body"))
+      } catch (cause) {
+        thrown = cause
+      }
+      assert.deepStrictEqual(thrown, { _tag: "NoFrame" })
+    }
   })
 
   it("gives every typed array a buffer of its own, that holds nothing else", () => {
@@ -78,7 +93,9 @@ describe("a frame", () => {
       const pool = new ArrayBuffer(64)
       new Uint8Array(pool).fill(7)
       const value = new Type(pool, 8, 2)
-      const [arrived, other] = decodeBody(encodeFrame([value, new Uint8Array(4)], maxFrameBytes).subarray(4)) as any
+      const [arrived, other] = decodeBody(
+        encodeFrame([value, new Uint8Array(4)], maxFrameBytes).subarray(headerBytes)
+      ) as any
       assert.strictEqual(Object.getPrototypeOf(arrived), Type.prototype)
       assert.strictEqual(arrived.byteOffset, 0)
       assert.strictEqual(arrived.buffer.byteLength, value.byteLength)
@@ -88,7 +105,7 @@ describe("a frame", () => {
   })
 
   it("gives a Buffer as a Uint8Array, as structured clone does", () => {
-    const arrived = decodeBody(encodeFrame(Buffer.from("abc"), maxFrameBytes).subarray(4)) as Uint8Array
+    const arrived = decodeBody(encodeFrame(Buffer.from("abc"), maxFrameBytes).subarray(headerBytes)) as Uint8Array
     assert.strictEqual(Object.getPrototypeOf(arrived), Uint8Array.prototype)
     assert.strictEqual(arrived.buffer.byteLength, 3)
     assert.deepStrictEqual(Array.from(arrived), [97, 98, 99])
@@ -96,15 +113,18 @@ describe("a frame", () => {
 
   it("does not change when the block that it came in does", () => {
     const frame = encodeFrame({ bytes: new Uint8Array([1, 2, 3]), buffer: new Uint8Array([4]).buffer }, maxFrameBytes)
-    const arrived = decodeBody(frame.subarray(4)) as { readonly bytes: Uint8Array; readonly buffer: ArrayBuffer }
+    const arrived = decodeBody(frame.subarray(headerBytes)) as {
+      readonly bytes: Uint8Array
+      readonly buffer: ArrayBuffer
+    }
     frame.fill(0)
     assert.deepStrictEqual(Array.from(arrived.bytes), [1, 2, 3])
     assert.deepStrictEqual(Array.from(new Uint8Array(arrived.buffer)), [4])
   })
 
   it("is refused before it is sent when it is larger than the limit, by one byte too", () => {
-    const size = encodeFrame(["x".repeat(100)], maxFrameBytes).length - 4
-    assert.strictEqual(encodeFrame(["x".repeat(100)], size).length, size + 4)
+    const size = encodeFrame(["x".repeat(100)], maxFrameBytes).length - headerBytes
+    assert.strictEqual(encodeFrame(["x".repeat(100)], size).length, size + headerBytes)
     assert.deepStrictEqual(refusal(() => encodeFrame(["x".repeat(100)], size - 1)), {
       _tag: "FrameTooLarge",
       size,
@@ -202,18 +222,18 @@ describe("a frame reader", () => {
       let pushed = 0
       let taken = 0
       for (let blocks = random(4); blocks >= 0; blocks--) {
-        const block = randomBytes(random, 12)
+        const block = randomBytes(random, 24)
         // short lengths, so that bodies are complete now and then
-        if (random(2) === 0 && block.length >= 4) block.writeUInt32LE(random(400), 0)
+        if (random(4) > 0 && block.length >= headerBytes) writeHeader(block, random(400))
         pushed += block.length
         try {
           reader.push(block, (body) => {
             assert.isAtMost(body.length, limit)
-            taken += body.length + 4
+            taken += body.length + headerBytes
           })
         } catch (cause) {
-          assert.isTrue(isFrameTooLarge(cause), String(cause))
-          assert.isAbove((cause as FrameTooLarge).size, limit)
+          if (isFrameTooLarge(cause)) assert.isAbove(cause.size, limit)
+          else assert.strictEqual((cause as { readonly _tag: string })._tag, "NoFrame")
           return
         }
         assert.strictEqual(reader.pending(), pushed - taken)
@@ -238,7 +258,7 @@ describe("a body", () => {
     const value = { list: [1, "two", new Map([[3, new Date(4)]])], bytes: new Float64Array([5, 6]), big: 7n ** 30n }
     const frame = encodeFrame(value, maxFrameBytes)
     fuzz(20_000, (random) => {
-      const body = Buffer.from(frame.subarray(4))
+      const body = Buffer.from(frame.subarray(headerBytes))
       body[random(body.length)] = random(256)
       try {
         decodeBody(body)
