@@ -40,6 +40,7 @@ import { encodePayload, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf } from "./internal/codec/registry.ts"
 import { notShareable } from "./internal/codec/values.ts"
 import { applyEverywhere, applyOne, mapAll } from "./internal/pool/calls.ts"
+import type { ItemOptions } from "./internal/pool/calls.ts"
 import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./internal/pool/engine.ts"
 import type { Engine } from "./internal/pool/engine.ts"
 import { streamAll } from "./internal/pool/stream.ts"
@@ -326,9 +327,14 @@ export const layer = (options?: Options<never>): Layer.Layer<Pool<never>, Proces
 
 // ---------------------------------------------------------------------------------------------------- calls
 
-const itemOptions = (what: string, options: ApplyOptions | undefined) => ({
-  retries: options?.retryOnCrash === undefined ? 0 : whole(`${what}: retryOnCrash`, options.retryOnCrash, 0),
-  timeoutMillis: options?.timeout === undefined ? undefined : time(`${what}: timeout`, options.timeout)
+const noOptions: ItemOptions = { retries: 0, timeoutMillis: undefined }
+
+const itemOptions = (what: string, options: ApplyOptions | undefined): ItemOptions =>
+  options === undefined ? noOptions : readOptions(what, options)
+
+const readOptions = (what: string, options: ApplyOptions): ItemOptions => ({
+  retries: options.retryOnCrash === undefined ? 0 : whole(`${what}: retryOnCrash`, options.retryOnCrash, 0),
+  timeoutMillis: options.timeout === undefined ? undefined : time(`${what}: timeout`, options.timeout)
 })
 
 const time = (what: string, input: Duration.Input): number => {

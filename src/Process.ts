@@ -30,7 +30,7 @@ import type { Initializer } from "./Initializer.ts"
 import { decodeFailure, decodeSuccess } from "./internal/codec/causes.ts"
 import type { Place } from "./internal/codec/causes.ts"
 import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec/payload.ts"
-import { initializerOf, taskOf } from "./internal/codec/registry.ts"
+import { initializerOf, taskOf, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Boot, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
@@ -156,7 +156,7 @@ const listen = (child: Child, definition: TaskDefinition, report: Report): void 
 }
 
 const order = (definition: TaskDefinition, payload: Crossed): ReadonlyArray<ToChild> => [
-  [Kind.Define, 0, definition.module, definition.name],
+  [Kind.Define, 0, definition.module, definition.name, usesEffect(definition)],
   [Kind.Run, onlyRun, 0, [payload.value], payload.marked ? flagMarked : 0]
 ]
 

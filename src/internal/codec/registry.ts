@@ -107,3 +107,7 @@ export const initializerOf = (initializer: object): InitializerOrder => {
     `This is not an initializer: ${String(initializer)}. Make one with Initializer.make, and apply it to its payload.`
   )
 }
+
+/** The module of such a task imports effect. */
+export const usesEffect = (definition: TaskDefinition): boolean =>
+  definition.kind === "effect" || definition.payload !== undefined || definition.success !== undefined

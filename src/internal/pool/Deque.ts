@@ -25,8 +25,10 @@ export const shift = <A>(self: Deque<A>): A | undefined => {
   if (self.head === self.items.length) return undefined
   const value = self.items[self.head]
   self.items[self.head++] = undefined // an idle queue keeps no payload alive
-  if (self.head === self.items.length) clear(self)
-  else if (self.head > 1024 && self.head * 2 > self.items.length) {
+  if (self.head === self.items.length) {
+    self.items.length = 0
+    self.head = 0
+  } else if (self.head > 1024 && self.head * 2 > self.items.length) {
     self.items = self.items.slice(self.head)
     self.head = 0
   }

@@ -15,7 +15,7 @@ import type { EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
 import type { Block, ItemFailure, JobOptions } from "./model.ts"
 import { interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
-import type { Death, Engine } from "./engine.ts"
+import type { Death, Engine, Sink } from "./engine.ts"
 
 /** The cause of an item's failure. */
 export const failureCause = (
@@ -57,6 +57,18 @@ export const failureCause = (
   }
 }
 
+const noMoves: Array<ArrayBuffer> = []
+
+/** Encodes one item. Throws a ProcessError. */
+const encodeOne = (definition: TaskDefinition, item: unknown, index: number, border: Border): Block => {
+  // without a schema nothing is marked to move
+  const transfers = definition.payload === undefined ? noMoves : []
+  const { marked, value } = encodePayload(definition, item, border, transfers)
+  // a process is sent copies
+  const moves = transfers.length > 0 && border.sharesMemory ? transfers : undefined
+  return { first: index, items: [value], marked, moves, limit: undefined }
+}
+
 /** Encodes items into blocks: one, unless buffers move with some of them. Throws a ProcessError. */
 export const encodeBlocks = (
   definition: TaskDefinition,
@@ -67,24 +79,25 @@ export const encodeBlocks = (
   const blocks: Array<Block> = []
   let values: Array<unknown> = []
   let marked = false
-  let begun = first
   const cut = (next: number): void => {
-    if (values.length > 0) blocks.push({ first: begun, items: values, marked })
+    if (values.length > 0) blocks.push({ first: next - values.length, items: values, marked })
     values = []
     marked = false
-    begun = next
   }
+  const plain = definition.payload === undefined
   for (let i = 0; i < items.length; i++) {
-    const transfers: Array<ArrayBuffer> = []
-    const crossed = encodePayload(definition, items[i], border, transfers)
-    // a process is sent copies: nothing moves
-    if (transfers.length > 0 && border.sharesMemory) {
+    const item = items[i]
+    if (plain && (typeof item === "number" || typeof item === "string")) {
+      values.push(item) // crosses as it is, by the million
+      continue
+    }
+    const block = encodeOne(definition, item, first + i, border)
+    if (block.moves !== undefined) {
       cut(first + i)
-      blocks.push({ first: first + i, items: [crossed.value], marked: crossed.marked, moves: transfers })
-      begun = first + i + 1
+      blocks.push(block)
     } else {
-      values.push(crossed.value)
-      if (crossed.marked) marked = true
+      values.push(block.items[0])
+      if (block.marked) marked = true
     }
   }
   cut(first + items.length)
@@ -92,38 +105,49 @@ export const encodeBlocks = (
 }
 
 const ignorePull = (): void => {}
+const ignoreSettled = (): void => {}
+
+/** How one item is to be run. */
+export interface ItemOptions {
+  readonly retries: number
+  readonly timeoutMillis: number | undefined
+  readonly worker?: number | undefined
+}
+
+const singleJob = (task: number, { retries, timeoutMillis, worker }: ItemOptions): JobOptions => ({
+  task,
+  chunkSize: 1,
+  failFast: false,
+  window: Infinity,
+  retries,
+  timeoutMillis,
+  worker
+})
 
 /** One item. */
 export const applyOne = (
   engine: Engine,
   definition: TaskDefinition,
   payload: unknown,
-  options: Omit<JobOptions, "task" | "chunkSize" | "failFast" | "window">
+  options: ItemOptions
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback<unknown, unknown>((resume) => {
-    let blocks: ReadonlyArray<Block>
+    let block: Block
     try {
-      blocks = encodeBlocks(definition, [payload], 0, engine.options.launcher.border)
+      block = encodeOne(definition, payload, 0, engine.options.launcher.border)
     } catch (error) {
       return resume(Effect.fail(error))
     }
-    const job = submit(
-      engine,
-      {
-        onValues: (_first, values, marked, worker) =>
-          resume(
-            decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)
-          ),
-        onFailure: (_index, failure, worker) =>
-          resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
-        onSettled: () => {},
-        onAbandoned: (error) => resume(Effect.fail(error)),
-        onPull: ignorePull
-      },
-      { ...options, task: taskNumber(engine, definition), chunkSize: 1, failFast: false, window: Infinity },
-      blocks,
-      true
-    )
+    const sink: Sink = {
+      onValues: (_first, values, marked, worker) =>
+        resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
+      onFailure: (_index, failure, worker) =>
+        resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
+      onSettled: ignoreSettled,
+      onAbandoned: (error) => resume(Effect.fail(error)),
+      onPull: ignorePull
+    }
+    const job = submit(engine, sink, singleJob(taskNumber(engine, definition), options), [block], true)
     return interruptJob(engine, job)
   })
 
@@ -132,7 +156,7 @@ export const mapAll = (
   engine: Engine,
   definition: TaskDefinition,
   items: Iterable<unknown>,
-  options: Omit<JobOptions, "task" | "failFast" | "window">
+  options: ItemOptions & Pick<JobOptions, "chunkSize">
 ): Effect.Effect<Array<unknown>, unknown> =>
   Effect.callback<Array<unknown>, unknown>((resume) => {
     const all = Array.from(items)

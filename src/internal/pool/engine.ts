@@ -29,7 +29,7 @@ export interface Death {
 
 /** How the outcomes of a job reach its caller. Called in the order of the events; none may throw. */
 export interface Sink {
-  readonly onValues: (first: number, values: ReadonlyArray<unknown>, marked: boolean, worker: number) => void
+  readonly onValues: (first: number, values: ArrayLike<unknown>, marked: boolean, worker: number) => void
   readonly onFailure: (index: number, failure: ItemFailure, worker: number) => void
   /** Nothing of the job runs any more. */
   readonly onSettled: () => void

@@ -161,7 +161,7 @@ export type Event =
     readonly worker: number
     readonly run: number
     readonly index: number
-    readonly values: ReadonlyArray<unknown>
+    readonly values: ArrayLike<unknown>
     readonly marked: boolean
     readonly millis: number
   }
@@ -209,7 +209,7 @@ export type Command =
     readonly job: number
     readonly worker: number
     readonly first: number
-    readonly values: ReadonlyArray<unknown>
+    readonly values: ArrayLike<unknown>
     readonly marked: boolean
   }
   | {

@@ -218,7 +218,9 @@ export const streamAll = (
     const sink: Sink = {
       onValues: (first, values, marked, worker) => {
         const place = (): Place => placeOf(engine, definition, worker)
-        values.forEach((value, i) => put(first + i, decodeSuccess(value, marked, place, definition.success)))
+        for (let i = 0; i < values.length; i++) {
+          put(first + i, decodeSuccess(values[i], marked, place, definition.success))
+        }
         notify()
       },
       onFailure: (index, failure, worker) => {

@@ -5,9 +5,11 @@
 import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
 import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { ToChild } from "../protocol/messages.ts"
 import { after } from "../start/child.ts"
 import type { Child } from "../start/Launcher.ts"
+import { usesEffect } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Chunk } from "./model.ts"
 
@@ -54,10 +56,13 @@ export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefiniti
   const { task } = chunk.job.options
   if (!worker.known.has(task)) {
     worker.known.add(task)
-    collect(worker, [Kind.Define, task, definition.module, definition.name], refused)
+    collect(worker, [Kind.Define, task, definition.module, definition.name, usesEffect(definition)], refused)
   }
   if (chunk.moves !== undefined) worker.transfers.push(...chunk.moves)
-  collect(worker, [Kind.Run, chunk.run, task, ownCopies(worker, chunk), flagsOf(chunk)], refused)
+  const items = packNumbers(ownCopies(worker, chunk))
+  const buffer = bufferOfBlock(items)
+  if (buffer !== undefined && worker.child?.channel.transfers === true) worker.transfers.push(buffer)
+  collect(worker, [Kind.Run, chunk.run, task, items, flagsOf(chunk)], refused)
 }
 
 /** What goes in one message is cloned as one: an object that stands there twice would be one object in the worker too. */

@@ -91,8 +91,8 @@ export const flagAnnounce = 4
 export type ToChild =
   | readonly [typeof Kind.Boot, Boot]
   /** A task gets a number on first use in this child. */
-  | readonly [typeof Kind.Define, task: number, module: string, name: string]
-  | readonly [typeof Kind.Run, run: number, task: number, items: ReadonlyArray<unknown>, flags: number]
+  | readonly [typeof Kind.Define, task: number, module: string, name: string, usesEffect: boolean]
+  | readonly [typeof Kind.Run, run: number, task: number, items: ArrayLike<unknown>, flags: number]
   | readonly [typeof Kind.Cancel, run: number]
   /** Release the initializer, then end with code 0. */
   | readonly [typeof Kind.Close]
@@ -111,7 +111,7 @@ export type ToParent =
     typeof Kind.Successes,
     run: number,
     first: number,
-    values: ReadonlyArray<unknown>,
+    values: ArrayLike<unknown>,
     marked: boolean,
     millis: number
   ]

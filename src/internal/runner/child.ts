@@ -2,6 +2,7 @@
  * What the child of every start method but inline does besides its session: it tells the package's modules who it is, and
  * reports what it can when it ends.
  */
+import { enableCompileCache } from "node:module"
 import { stackOf } from "../codec/errors.ts"
 import type { Channel } from "../channel/Channel.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
@@ -13,11 +14,11 @@ export interface ChildOptions {
   readonly progress: Int32Array
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
-  readonly onBoot: () => void
+  readonly onUserCode: () => void
 }
 
 /** Runs the session that is this child's purpose. */
-export const runChild = ({ channel, onBoot, progress, stop }: ChildOptions): void => {
+export const runChild = ({ channel, onUserCode, progress, stop }: ChildOptions): void => {
   const session = startSession({
     channel,
     pid: process.pid,
@@ -27,8 +28,9 @@ export const runChild = ({ channel, onBoot, progress, stop }: ChildOptions): voi
     stop,
     onBoot: (boot) => {
       setChildGlobal({ boot, pid: process.pid, notice: (text) => session.notice(text) })
-      onBoot()
-    }
+    },
+    onUserCode,
+    onMuchCode: () => enableCompileCache?.()
   })
   process.on("exit", session.lastReport)
   process.on("uncaughtExceptionMonitor", (cause) => session.notice(stackOf(cause)))

@@ -1,13 +1,11 @@
 /**
  * What a spawned process boots. Descriptor 3 is read, 4 is written, 5 ends when the parent does.
  */
-import { enableCompileCache } from "node:module"
 import { Socket } from "node:net"
 import { fromDescriptor } from "../channel/socket.ts"
 import { runChild } from "./child.ts"
 import { watchParent } from "./watchdog.ts"
 
-enableCompileCache?.()
 // Ctrl-C reaches the whole group: the parent's scope decides what becomes of its children
 process.on("SIGINT", () => {})
 
@@ -18,5 +16,5 @@ runChild({
   channel: fromDescriptor(readable, 4, Number(maxMessageBytes)),
   progress,
   stop: () => process.kill(process.pid, "SIGTERM"),
-  onBoot: () => watchParent(5, progress)
+  onUserCode: () => watchParent(5, progress)
 })

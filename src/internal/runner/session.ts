@@ -10,6 +10,7 @@ import type { TaskDefinition } from "../codec/registry.ts"
 import { isUncrossable, prepare, prepareLossy, revive } from "../codec/values.ts"
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 
@@ -24,8 +25,12 @@ export interface SessionHost {
   readonly stop: () => void
   /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
   readonly progress: Int32Array
-  /** Called when the boot message has been read, before anything of the user runs. */
+  /** Called when the boot message has been read. */
   readonly onBoot: (boot: Boot) => void
+  /** Called once, before anything of the user runs. */
+  readonly onUserCode: () => void
+  /** Called before much code is loaded. */
+  readonly onMuchCode: () => void
 }
 
 export interface Session {
@@ -37,6 +42,8 @@ export interface Session {
 interface KnownTask {
   readonly module: string
   readonly name: string
+  /** Its module imports effect, so that loading it is worth a cache. */
+  readonly usesEffect: boolean
   definition: TaskDefinition | undefined
   /** Mean run time of an item in milliseconds, and of how many. */
   mean: number
@@ -46,11 +53,13 @@ interface KnownTask {
 interface Run {
   readonly id: number
   readonly task: KnownTask
-  readonly items: ReadonlyArray<unknown>
+  readonly items: ArrayLike<unknown>
   readonly flags: number
   index: number
   cancelled: boolean
 }
+
+type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boolean, number]
 
 /** Items this cheap are reported together; a dearer one is announced first, so that its parent knows that it runs. */
 const cheapMillis = 0.05
@@ -142,6 +151,7 @@ export const startSession = (host: SessionHost): Session => {
     lastFlush = performance.now()
     if (outbox.length === 0) return
     const batch = outbox
+    for (const message of batch) pack(message)
     const moved = transfers
     outbox = []
     transfers = []
@@ -152,6 +162,16 @@ export const startSession = (host: SessionHost): Session => {
       else for (const message of batch) postSafely(message, moved)
     }
     if (queue.length === 0) names.clear()
+  }
+
+  /** Results that are all numbers become one block. */
+  const pack = (message: ToParent): void => {
+    if (message[0] !== Kind.Successes || message[4]) return
+    const values = packNumbers(message[3])
+    const buffer = bufferOfBlock(values)
+    if (buffer === undefined) return
+    ;(message as Growing)[3] = values
+    if (channel.transfers) transfers.push(buffer)
   }
 
   const nameOfRun = (run: number): string => `task "${names.get(run) ?? ""}"`
@@ -168,9 +188,9 @@ export const startSession = (host: SessionHost): Session => {
     if (message[0] === Kind.Successes) {
       const [, run, first, values, marked, millis] = message
       if (values.length > 1) {
-        values.forEach((value, i) =>
-          postSafely([Kind.Successes, run, first + i, [value], marked, millis / values.length], moved)
-        )
+        for (let i = 0; i < values.length; i++) {
+          postSafely([Kind.Successes, run, first + i, [values[i]], marked, millis / values.length], moved)
+        }
       } else {
         channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run)))]])
       }
@@ -194,8 +214,8 @@ export const startSession = (host: SessionHost): Session => {
     }
     const last = outbox[outbox.length - 1]
     if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
-      const growing = last as [typeof Kind.Successes, number, number, Array<unknown>, boolean, number] // ours until it is posted
-      growing[3].push(value)
+      const growing = last as Growing // ours until it is posted
+      ;(growing[3] as Array<unknown>).push(value)
       growing[5] += millis
     } else {
       outbox.push([Kind.Successes, run.id, run.index, [value], marked, millis])
@@ -338,6 +358,7 @@ export const startSession = (host: SessionHost): Session => {
       run.task.definition = found
       return pump()
     }
+    if (run.task.usesEffect) host.onMuchCode()
     const resume = waitForCode(run)
     import(module).then(
       () => {
@@ -397,7 +418,14 @@ export const startSession = (host: SessionHost): Session => {
         host.onBoot(boot)
         return ready(boot)
       case Kind.Define:
-        tasks.set(message[1], { module: message[2], name: message[3], definition: undefined, mean: 0, samples: 0 })
+        tasks.set(message[1], {
+          module: message[2],
+          name: message[3],
+          usesEffect: message[4],
+          definition: undefined,
+          mean: 0,
+          samples: 0
+        })
         return
       case Kind.Run: {
         const [, id, task, items, flags] = message
@@ -418,8 +446,11 @@ export const startSession = (host: SessionHost): Session => {
   const ready = (boot: Boot): void => {
     if (boot.initializer === undefined) {
       outbox.push([Kind.Ready, host.pid])
-      return flush()
+      flush()
+      return host.onUserCode()
     }
+    host.onUserCode()
+    host.onMuchCode()
     const resume = wait()
     buildInitializer(boot.initializer).then((reason) => {
       outbox.push(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])

@@ -1,12 +1,10 @@
 /**
  * What a thread boots.
  */
-import { enableCompileCache } from "node:module"
 import { workerData } from "node:worker_threads"
 import type { MessagePort } from "node:worker_threads"
 import { fromMessagePort } from "../channel/messagePort.ts"
 import { runChild } from "./child.ts"
 
-enableCompileCache?.()
 const { port, progress } = workerData as { readonly port: MessagePort; readonly progress: Int32Array } // as given by the start method
-runChild({ channel: fromMessagePort(port), progress, stop: () => process.exit(1), onBoot: () => {} })
+runChild({ channel: fromMessagePort(port), progress, stop: () => process.exit(1), onUserCode: () => {} })

@@ -32,7 +32,9 @@ const makeBody = (): Body => {
     launchers: () => Promise.resolve({ launcherFor: () => inline }),
     exit: end,
     stop: () => end(1),
-    onBoot: () => {}
+    onBoot: () => {},
+    onUserCode: () => {},
+    onMuchCode: () => {}
   })
 
   return {

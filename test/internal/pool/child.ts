@@ -91,7 +91,11 @@ const reportSuccess = (world: World, worker: SimWorker, head: Queued): void => {
   const millis = world.plan.costs[chunk.job.options.task]!
   const last = worker.said.at(-1)
   if (last?._tag === "Succeeded" && last.run === chunk.run && last.marked === marked) {
-    worker.said[worker.said.length - 1] = { ...last, values: [...last.values, value], millis: last.millis + millis }
+    worker.said[worker.said.length - 1] = {
+      ...last,
+      values: [...Array.from(last.values), value],
+      millis: last.millis + millis
+    }
   } else {
     worker.said.push({ _tag: "Succeeded", worker: worker.id, run: chunk.run, index, values: [value], marked, millis })
   }

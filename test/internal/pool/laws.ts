@@ -228,7 +228,7 @@ export const check = (world: World, event: Event, command: Command): void => {
 
 const delivered = (world: World, command: Extract<Command, { readonly _tag: "Deliver" }>): void => {
   const job = jobAt(world, command.job)
-  command.values.forEach((value, i) => {
+  Array.from(command.values).forEach((value, i) => {
     const index = command.first + i
     outcome(world, job, index, "Success")
     ownResult(world, job, index, value as Value, command.worker)
