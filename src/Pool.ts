@@ -26,7 +26,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -45,6 +45,7 @@ import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./inte
 import type { Engine } from "./internal/pool/engine.ts"
 import { streamAll } from "./internal/pool/stream.ts"
 import type { StreamMode } from "./internal/pool/stream.ts"
+import { timeMillis, timeMillisOr, wholeNumber } from "./internal/start/checks.ts"
 import { availableProcesses } from "./internal/start/entry.ts"
 import { waitAtClose } from "./internal/start/handle.ts"
 import { launcherOf, StartMethod } from "./internal/start/service.ts"
@@ -156,27 +157,19 @@ export type ApplyOptions = Pick<MapOptions, "timeout" | "retryOnCrash">
 
 // ---------------------------------------------------------------------------------------------------- make
 
-const whole = (what: string, value: number, least: number): number => {
-  if (Number.isInteger(value) && value >= least) return value
-  throw new RangeError(`${what} must be a whole number of at least ${least}, but it is ${value}.`)
-}
-
 const restartsPerWorker = 5
 const defaultRestartMillis = 10_000
 const defaultGraceMillis = 1000
-
-const millisOr = (what: string, input: Duration.Input | undefined, otherwise: number): number =>
-  input === undefined ? otherwise : time(what, input)
 
 const acquire = Effect.fnUntraced(function*(options: Options<never>) {
   const launcher = launcherOf(yield* StartMethod)
   const me = yield* creator("Pool.make", launcher.name)
   const processes = options.processes === undefined
     ? availableProcesses()
-    : whole("Pool.make: processes", options.processes, 1)
+    : wholeNumber("Pool.make: processes", options.processes, 1)
   const maxRestarts = options.restartIntensity === undefined
     ? restartsPerWorker * processes
-    : whole("Pool.make: restartIntensity.max", options.restartIntensity.max, 0)
+    : wholeNumber("Pool.make: restartIntensity.max", options.restartIntensity.max, 0)
   const order = options.initializer === undefined ? undefined : initializerOf(options.initializer)
   const initializer = order === undefined ? undefined : {
     ...order,
@@ -186,12 +179,12 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
     name: options.name ?? "Pool",
     processes,
     maxRestarts,
-    restartMillis: millisOr(
+    restartMillis: timeMillisOr(
       "Pool.make: restartIntensity.within",
       options.restartIntensity?.within,
       defaultRestartMillis
     ),
-    graceMillis: millisOr("Pool.make: gracePeriod", options.gracePeriod, defaultGraceMillis),
+    graceMillis: timeMillisOr("Pool.make: gracePeriod", options.gracePeriod, defaultGraceMillis),
     launcher,
     creator: me,
     initializer,
@@ -333,18 +326,12 @@ const itemOptions = (what: string, options: ApplyOptions | undefined): ItemOptio
   options === undefined ? noOptions : readOptions(what, options)
 
 const readOptions = (what: string, options: ApplyOptions): ItemOptions => ({
-  retries: options.retryOnCrash === undefined ? 0 : whole(`${what}: retryOnCrash`, options.retryOnCrash, 0),
-  timeoutMillis: options.timeout === undefined ? undefined : time(`${what}: timeout`, options.timeout)
+  retries: options.retryOnCrash === undefined ? 0 : wholeNumber(`${what}: retryOnCrash`, options.retryOnCrash, 0),
+  timeoutMillis: options.timeout === undefined ? undefined : timeMillis(`${what}: timeout`, options.timeout)
 })
 
-const time = (what: string, input: Duration.Input): number => {
-  const millis = Duration.toMillis(input)
-  if (millis >= 0) return millis
-  throw new RangeError(`${what} must be a time of at least 0 milliseconds, but it is ${millis}.`)
-}
-
 const chunkSizeOf = (what: string, { chunkSize }: MapOptions): number | "auto" =>
-  chunkSize === undefined || chunkSize === "auto" ? "auto" : whole(`${what}: chunkSize`, chunkSize, 1)
+  chunkSize === undefined || chunkSize === "auto" ? "auto" : wholeNumber(`${what}: chunkSize`, chunkSize, 1)
 
 /**
  * Runs one task and waits for its result.
@@ -466,7 +453,7 @@ const streamOf = (
       {
         ...itemOptions(what, options),
         chunkSize: chunkSizeOf(what, options),
-        window: options.buffer === undefined ? "auto" : whole(`${what}: buffer`, options.buffer, 1)
+        window: options.buffer === undefined ? "auto" : wholeNumber(`${what}: buffer`, options.buffer, 1)
       },
       mode
     )

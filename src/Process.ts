@@ -18,7 +18,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -35,6 +35,7 @@ import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Boot, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
+import { timeMillisOr } from "./internal/start/checks.ts"
 import { after } from "./internal/start/child.ts"
 import {
   internals,
@@ -166,6 +167,7 @@ const launch = Effect.fnUntraced(function*(
   options: StartOptions<never>
 ) {
   const launcher = launcherOf(yield* StartMethod)
+  const graceMillis = timeMillisOr("Process.start: gracePeriod", options.gracePeriod, defaultGraceMillis)
   const me = yield* creator("Process.start", launcher.name)
   const transfers: Array<ArrayBuffer> = []
   const encoded = yield* tryEncode(() => encodePayload(definition, payload, launcher.border, transfers))
@@ -193,7 +195,7 @@ const launch = Effect.fnUntraced(function*(
   const handle = makeHandle({
     child,
     creator: me.path.join(":"),
-    graceMillis: options.gracePeriod === undefined ? defaultGraceMillis : Duration.toMillis(options.gracePeriod),
+    graceMillis,
     outcomeAtExit: (status) => report.exit ?? Exit.fail(workerExited(child, status, definition.name))
   })
   try {

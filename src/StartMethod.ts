@@ -14,10 +14,11 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ResourceLimits } from "node:worker_threads"
+import { timeMillis } from "./internal/start/checks.ts"
 import { inline } from "./internal/start/inline.ts"
 import { makeService, StartMethod } from "./internal/start/service.ts"
 import type { Name } from "./internal/start/service.ts"
@@ -92,8 +93,8 @@ export interface ThreadsOptions {
   readonly startTimeout?: Duration.Input | undefined
 }
 
-const startMillis = (timeout: Duration.Input | undefined): number | undefined =>
-  timeout === undefined ? undefined : Duration.toMillis(timeout)
+const startMillis = (what: string, timeout: Duration.Input | undefined): number | undefined =>
+  timeout === undefined ? undefined : timeMillis(`${what}: startTimeout`, timeout)
 
 /**
  * Threads of this process (`node:worker_threads`), with options.
@@ -103,7 +104,10 @@ const startMillis = (timeout: Duration.Input | undefined): number | undefined =>
  * @since 0.1.0
  */
 export const layerThreadsWith = ({ startTimeout, ...options }: ThreadsOptions): Layer.Layer<StartMethod> =>
-  Layer.sync(StartMethod, () => makeService(threads({ ...options, startMillis: startMillis(startTimeout) })))
+  Layer.sync(StartMethod, () =>
+    makeService(
+      threads({ ...options, startMillis: startMillis("StartMethod.layerThreadsWith", startTimeout) })
+    ))
 
 /**
  * Threads of this process (`node:worker_threads`): quick to start, and buffers can be moved to them.
@@ -134,18 +138,20 @@ export interface SpawnOptions {
   readonly stdio?: "inherit" | "capture" | undefined
   /** How long a child may take until it is ready; default 30 seconds. */
   readonly startTimeout?: Duration.Input | undefined
-  /** The largest message in bytes, at most (and by default) 2 GiB - 1. */
+  /** The largest message in bytes: at least 4096, at most (and by default) 2 GiB - 1. */
   readonly maxMessageBytes?: number | undefined
 }
 
 const maxMessage = 2 ** 31 - 1
+/** What the library itself has to say must have room. */
+const leastMessage = 4096
 
 /**
  * OS processes, with options.
  *
  * **Gotchas**
  *
- * `maxMessageBytes` that is not a whole number between 1 and 2147483647 is a `RangeError` defect.
+ * `maxMessageBytes` that is not a whole number between 4096 and 2147483647 is a `RangeError` defect.
  *
  * @see {@link layerSpawn}
  * @category layers
@@ -154,12 +160,12 @@ const maxMessage = 2 ** 31 - 1
 export const layerSpawnWith = ({ startTimeout, ...options }: SpawnOptions): Layer.Layer<StartMethod> =>
   Layer.sync(StartMethod, () => {
     const limit = options.maxMessageBytes
-    if (limit !== undefined && !(Number.isInteger(limit) && limit > 0 && limit <= maxMessage)) {
+    if (limit !== undefined && !(Number.isInteger(limit) && limit >= leastMessage && limit <= maxMessage)) {
       throw new RangeError(
-        `StartMethod.layerSpawnWith: maxMessageBytes must be a whole number of bytes from 1 to ${maxMessage}, but it is ${limit}.`
+        `StartMethod.layerSpawnWith: maxMessageBytes must be a whole number of bytes from ${leastMessage} to ${maxMessage}, but it is ${limit}.`
       )
     }
-    return makeService(spawn({ ...options, startMillis: startMillis(startTimeout) }))
+    return makeService(spawn({ ...options, startMillis: startMillis("StartMethod.layerSpawnWith", startTimeout) }))
   })
 
 /**

@@ -104,10 +104,6 @@ const cases: Record<string, Effect.Effect<unknown, unknown>> = {
     process_(Tasks.square, 3),
     StartMethod.layerThreadsWith({ startTimeout: "1 millis" })
   ),
-  "the limit of a message is too small for any child": inScope(
-    process_(Tasks.square, 3),
-    StartMethod.layerSpawnWith({ maxMessageBytes: 20 })
-  ),
 
   // WorkerExited
   "a worker exits": inScope(pooled(Tasks.exits, 7), layerThreads),

@@ -14,17 +14,6 @@ describe("Task", () => {
     assert.strictEqual(Task.sync("byUrl", { module: new URL(module), handler: () => 1 }).module, module)
   })
 
-  it.live("a second definition of a name in a module replaces the first", () =>
-    Effect.gen(function*() {
-      Task.sync("twice", { module, handler: () => "first" })
-      const second = Task.sync("twice", { module, handler: () => "second" })
-      const pool = yield* Pool.make({ processes: 1 })
-      assert.strictEqual(yield* Pool.apply(pool, second), "second")
-      const third = Task.sync("twice", { module, handler: () => "third" })
-      const other = yield* Pool.make({ processes: 1 })
-      assert.strictEqual(yield* Pool.apply(other, third), "third")
-    }).pipe(Effect.scoped, Effect.provide(StartMethod.layerInline)))
-
   for (const wrong of ["./task.ts", "/tmp/task.ts", 42, undefined]) {
     it(`refuses ${String(wrong)} as a module, and says what to write`, () => {
       const options = { module: wrong as string, handler: () => 1 }

@@ -1,7 +1,11 @@
-/** The leak guard: a test that leaves a child of ours, or a child process of this process, fails. */
+/**
+ * The leak guard: a test that leaves a child of ours (a thread, a process, one that was never ready), or a child process of
+ * this process, fails.
+ */
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { afterEach, beforeAll } from "vitest"
+import { livingBodies } from "../src/internal/start/child.ts"
 import * as Process from "../src/Process.ts"
 
 /** The children of this process by /proc; elsewhere only our own register is looked at. */
@@ -34,7 +38,9 @@ beforeAll(() => {
 
 afterEach(async (context) => {
   const ours = await Effect.runPromise(Process.activeChildren)
+  const bodies = livingBodies()
   const leaked = [
+    ...(bodies > ours.length ? [`${bodies - ours.length} that were never ready`] : []),
     ...ours.map((child) => `${child.name} (pid ${child.pid})`),
     ...childProcesses().filter((child) => !before.has(child))
   ]

@@ -8,6 +8,8 @@ import { join } from "node:path"
 import { Pool, Process, ProcessError, StartMethod } from "../../src/index.ts"
 import type { Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
+import { livingBodies } from "../../src/internal/start/child.ts"
+import * as Twice from "../fixtures/twice.ts"
 import { makeEvents } from "./events.ts"
 import type { Method } from "./methods.ts"
 
@@ -96,12 +98,25 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(yield* Effect.exit(Pool.map(pool, T.square, source)), Exit.fail("dry"))
         }))
 
-      law("copies what a task returns before the next item runs", () =>
-        Effect.gen(function*() {
-          const pool = yield* Pool.make({ processes: 2 })
-          const results = yield* Pool.map(pool, T.reuses, numbers(1000))
-          assert.deepStrictEqual(results.map(({ values }) => values[0]!), [...numbers(1000)])
-        }))
+      law(
+        "copies what a task returns before the next item runs, also one of another task",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            const results = yield* Pool.map(pool, T.reuses, numbers(1000))
+            assert.deepStrictEqual(results.map(({ values }) => values[0]!), [...numbers(1000)])
+            const single = yield* Pool.make({ processes: 1 })
+            yield* Pool.map(single, T.overwrites, numbers(2000))
+            for (let i = 0; i < 8; i++) {
+              const [kept] = yield* Effect.all([
+                Pool.apply(single, T.reuses, i),
+                Pool.apply(single, T.overwrites, -1),
+                Pool.apply(single, T.overwrites, -1)
+              ], { concurrency: "unbounded" })
+              assert.strictEqual(kept.values[0], i)
+            }
+          })
+      )
 
       law("with schemas on both sides", () =>
         Effect.gen(function*() {
@@ -281,18 +296,19 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(results.toSorted((a, b) => a - b), squares(500))
         }))
 
-      law("imapUnordered does not wait for a slow item", () =>
-        Effect.gen(function*() {
-          const events = yield* makeEvents
-          const pool = yield* Pool.make({ processes: 2 })
-          const items: ReadonlyArray<T.Told | undefined> = [{ path: events.path, name: "a" }, undefined]
-          if (name === "inline") return // one thread: the second item waits for its worker all the same
-          const first = yield* Pool.imapUnordered(pool, T.waitsOrReturns, items, { chunkSize: 1 }).pipe(
-            Stream.take(1),
-            Stream.runCollect
-          )
-          assert.deepStrictEqual(first, ["no item"])
-        }))
+      if (claims.parallel) {
+        law("imapUnordered does not wait for a slow item", () =>
+          Effect.gen(function*() {
+            const events = yield* makeEvents
+            const pool = yield* Pool.make({ processes: 2 })
+            const items: ReadonlyArray<T.Told | undefined> = [{ path: events.path, name: "a" }, undefined]
+            const first = yield* Pool.imapUnordered(pool, T.waitsOrReturns, items, { chunkSize: 1 }).pipe(
+              Stream.take(1),
+              Stream.runCollect
+            )
+            assert.deepStrictEqual(first, ["no item"])
+          }))
+      }
 
       law("pulls only what it needs, and closes a generator when the consumer stops", () =>
         Effect.gen(function*() {
@@ -372,6 +388,31 @@ export const suite = ({ claims, layer, name }: Method): void => {
           })
       )
 
+      law("imapExit goes on past items that cannot cross, in the smallest window", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const wrong = (() => 1) as unknown as number
+          for (const items of [[0, 1, 2, wrong, 4], [wrong, wrong, wrong, 3, wrong], [wrong], [0, wrong]]) {
+            const exits = yield* Stream.runCollect(
+              Pool.imapExit(pool, T.square, Stream.fromIterable(items), { buffer: 1 })
+            )
+            assert.deepStrictEqual(
+              exits.map((exit) => Exit.isSuccess(exit) ? exit.value : reasonOf(exit)._tag),
+              items.map((item) => typeof item === "number" ? item * item : "CodecFailed")
+            )
+          }
+        }))
+
+      law("map over a stream ends when a result does not fit its schema", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const source = Stream.range(0, 299).pipe(Stream.rechunk(1))
+          for (const call of [Pool.map(pool, T.cannotBeRead, source), Pool.map(pool, T.cannotBeRead, numbers(300))]) {
+            assert.strictEqual(reasonOf(yield* Effect.exit(call))._tag, "CodecFailed")
+          }
+          assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
+        }))
+
       law("imapExit gives every item's outcome", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2 })
@@ -389,6 +430,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
         law("fails its item with WorkerExited, and nothing else", () =>
           Effect.gen(function*() {
             const pool = yield* Pool.make({ processes: 2 })
+            const pids = yield* Pool.broadcast(pool, T.pid)
             const { dead, neighbours } = yield* Effect.all({
               dead: Effect.exit(Pool.apply(pool, T.exits, 7)),
               neighbours: Effect.forEach(numbers(200), (i) => Pool.apply(pool, T.square, i), {
@@ -400,6 +442,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
             if (reason._tag !== "WorkerExited") return
             assert.deepStrictEqual(reason.status, { _tag: "Exited", code: 7 })
             assert.strictEqual(reason.task, "exits")
+            assert.include(pids, reason.pid)
             assert.deepStrictEqual(neighbours, squares(200))
             assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10), "the pool goes on")
           }))
@@ -500,8 +543,17 @@ export const suite = ({ claims, layer, name }: Method): void => {
       law("a worker that runs out of memory fails its own item", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2 })
-          const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.exhaustsMemory)))
+          const { dead, neighbours } = yield* Effect.all({
+            dead: Effect.exit(Pool.apply(pool, T.exhaustsMemory)),
+            neighbours: Effect.forEach(numbers(20), () => Pool.apply(pool, T.busy, 5), { concurrency: "unbounded" })
+          }, { concurrency: "unbounded" })
+          const reason = reasonOf(dead)
           assert.strictEqual(reason._tag, "WorkerExited")
+          if (reason._tag !== "WorkerExited") return
+          assert.strictEqual(reason.task, "exhaustsMemory")
+          assert.include(reason.message.toLowerCase(), "memory")
+          assert.isTrue(reason.status._tag === "Signaled" || reason.status.code !== 0)
+          assert.deepStrictEqual(neighbours, Array.from({ length: 20 }, () => 5))
           assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
         }).pipe(Effect.provide(outOfMemory)))
     }
@@ -651,6 +703,26 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(yield* Process.activeChildren, [])
         }))
 
+      if (claims.exits) {
+        law(
+          "that fails in the replacements only ends the pool with RestartLimitExceeded and its cause",
+          () =>
+            Effect.gen(function*() {
+              const folder = yield* temporaryFolder
+              const pool = yield* Pool.make({
+                processes: 1,
+                initializer: T.onlyOnce(join(folder, "built")),
+                restartIntensity: { max: 2, within: "1 minute" }
+              })
+              assert.strictEqual(reasonOf(yield* Effect.exit(Pool.apply(pool, T.exits, 3)))._tag, "WorkerExited")
+              const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.square, 3)))
+              assert.strictEqual(reason._tag, "RestartLimitExceeded")
+              if (reason._tag !== "RestartLimitExceeded") return
+              assert.include(reason.message, "onlyOnce")
+            })
+        )
+      }
+
       law("that is missing: a defect that says what the task needs", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 1 })
@@ -671,7 +743,10 @@ export const suite = ({ claims, layer, name }: Method): void => {
             Pool.apply(pool, T.square, 1),
             Pool.map(pool, T.square, [1]),
             Stream.runCollect(Pool.imap(pool, T.square, [1])),
-            Effect.flatMap(Pool.applyAsync(pool, T.square, 1), Fiber.join)
+            Effect.flatMap(Pool.applyAsync(pool, T.square, 1), Fiber.join),
+            Stream.runCollect(Pool.imapUnordered(pool, T.square, [1])),
+            Stream.runCollect(Pool.imapExit(pool, T.square, [1])),
+            Pool.broadcast(pool, T.square, 1)
           ]
           for (const call of calls) {
             const reason = reasonOf(yield* Effect.exit(call))
@@ -717,16 +792,53 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(yield* Process.activeChildren, [])
         }))
 
-      law("a make that is interrupted leaves no worker", () =>
+      law("a make that is interrupted leaves no worker, whenever it is", () =>
         Effect.gen(function*() {
-          const fiber = yield* Effect.forkChild(
-            Effect.scoped(Pool.make({ processes: 2, initializer: T.endlessInitializer() }))
-          )
-          yield* Effect.yieldNow
-          yield* Fiber.interrupt(fiber)
-          assert.deepStrictEqual(yield* Process.activeChildren, [])
+          for (const millis of [0, 1, 5, 20, 60, 150]) {
+            const fiber = yield* Effect.forkChild(
+              Effect.scoped(Pool.make({ processes: 2, initializer: T.endlessInitializer() }))
+            )
+            yield* Effect.sleep(millis)
+            yield* Fiber.interrupt(fiber)
+            assert.strictEqual(livingBodies(), 0, `interrupted after ${millis} ms`)
+          }
         }))
+
+      if (claims.exits) {
+        law("closing a pool while a worker is being replaced ends", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 2 })
+            yield* Effect.exit(Pool.apply(pool, T.exits, 3))
+            yield* Pool.close(pool)
+            assert.strictEqual(livingBodies(), 0)
+          }))
+      }
     })
+
+    law("the second of two tasks of one name in a module is the one that runs", () =>
+      Effect.gen(function*() {
+        const pool = yield* Pool.make({ processes: 1 })
+        assert.strictEqual(yield* Pool.apply(pool, Twice.second), "second")
+        assert.strictEqual(yield* Pool.apply(pool, Twice.first), "second")
+      }))
+
+    law(
+      "an interrupted call has ended when it says so: its task does not start afterwards",
+      () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          yield* Pool.map(pool, T.counts, Array.from({ length: 200 }, () => 0))
+          for (let i = 0; i < 60; i++) {
+            const fiber = yield* Effect.forkChild(Pool.apply(pool, T.countsSlowly, undefined), {
+              startImmediately: true
+            })
+            yield* Effect.sleep(`${i * 10} micros`)
+            yield* Fiber.interrupt(fiber)
+            const { finalized, started } = yield* Pool.apply(pool, T.counted)
+            assert.strictEqual(finalized, started, `after ${i * 10} microseconds`)
+          }
+        })
+    )
 
     law("broadcast runs once on every worker", () =>
       Effect.gen(function*() {
@@ -750,7 +862,18 @@ export const suite = ({ claims, layer, name }: Method): void => {
             ["chunkSize", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { chunkSize: 0 }))],
             ["buffer", 0, Stream.runCollect(Pool.imap(pool, T.square, [1], { buffer: 0 }))],
             ["retryOnCrash", -1, Pool.apply(pool, T.square, 1, { retryOnCrash: -1 })],
-            ["timeout", -5, Pool.apply(pool, T.square, 1, { timeout: -5 })]
+            ["timeout", -5, Pool.apply(pool, T.square, 1, { timeout: -5 })],
+            [
+              "retryOnCrash",
+              0.5,
+              Effect.flatMap(Pool.applyAsync(pool, T.square, 1, { retryOnCrash: 0.5 }), Fiber.join)
+            ],
+            ["chunkSize", 0, Stream.runCollect(Pool.imapUnordered(pool, T.square, [1], { chunkSize: 0 }))],
+            ["timeout", -1, Stream.runCollect(Pool.imapExit(pool, T.square, [1], { timeout: -1 }))],
+            ["restartIntensity.max", -1, Pool.make({ restartIntensity: { max: -1, within: 1000 } })],
+            ["restartIntensity.within", -7, Pool.make({ restartIntensity: { max: 1, within: -7 } })],
+            ["gracePeriod", -2, Pool.make({ gracePeriod: -2 })],
+            ["gracePeriod", -3, Process.start(T.square, 1, { gracePeriod: -3 })]
           ]
           for (const [option, value, call] of wrong) {
             const defect = defectOf(yield* Effect.exit(call))

@@ -5,6 +5,7 @@ import type { Scope } from "effect"
 import { Pool, Process, ProcessError } from "../../src/index.ts"
 import type { StartMethod, Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
+import { livingBodies } from "../../src/internal/start/child.ts"
 import { makeEvents } from "./events.ts"
 import type { Method } from "./methods.ts"
 
@@ -123,6 +124,11 @@ export const suite = ({ claims, layer, name }: Method): void => {
             const child = yield* Process.start(T.exhaustsMemory)
             const reason = reasonOf(yield* Process.wait(child))
             assert.strictEqual(reason._tag, "WorkerExited")
+            if (reason._tag !== "WorkerExited") return
+            assert.strictEqual(reason.pid, child.pid)
+            assert.strictEqual(reason.task, "exhaustsMemory")
+            assert.include(reason.message.toLowerCase(), "memory")
+            assert.notStrictEqual(Process.exitCode(reason.status), 0)
             assert.strictEqual(
               yield* Effect.flatMap(Process.start(T.square, 3), Process.join),
               9,
@@ -407,16 +413,16 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.deepStrictEqual(events.seen(), ["a finalized"])
         }))
 
-      law("of a start that is interrupted leaves no child", () =>
+      law("of a start that is interrupted leaves no child, whenever it is", () =>
         Effect.gen(function*() {
-          const fiber = yield* Effect.forkChild(
-            Effect.scoped(Process.start(T.greets, "you", {
-              initializer: T.endlessInitializer()
-            }))
-          )
-          yield* Effect.yieldNow
-          yield* Fiber.interrupt(fiber)
-          assert.deepStrictEqual(yield* Process.activeChildren, [])
+          for (const millis of [0, 1, 5, 20, 60, 150]) {
+            const fiber = yield* Effect.forkChild(
+              Effect.scoped(Process.start(T.greets, "you", { initializer: T.endlessInitializer() }))
+            )
+            yield* Effect.sleep(millis)
+            yield* Fiber.interrupt(fiber)
+            assert.strictEqual(livingBodies(), 0, `interrupted after ${millis} ms`)
+          }
         }))
     })
 

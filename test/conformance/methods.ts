@@ -10,6 +10,8 @@ export interface Claims {
   readonly signals: boolean
   /** A task that computes without end can be killed. */
   readonly killsBusy: boolean
+  /** Two workers run side by side: one that waits does not hold the other up. */
+  readonly parallel: boolean
   /** Out of memory ends the child only. */
   readonly outOfMemory: Layer.Layer<StartMethod.StartMethod> | undefined
   /** stdout and stderr as streams. */
@@ -33,6 +35,7 @@ export const methods: ReadonlyArray<Method> = [
       exits: false,
       signals: false,
       killsBusy: false,
+      parallel: false,
       outOfMemory: undefined,
       captured: undefined,
       moves: true,
@@ -46,6 +49,7 @@ export const methods: ReadonlyArray<Method> = [
       exits: true,
       signals: false,
       killsBusy: true,
+      parallel: true,
       outOfMemory: StartMethod.layerThreadsWith({ resourceLimits: { maxOldGenerationSizeMb: 64 } }),
       captured: StartMethod.layerThreadsWith({ stdio: "capture" }),
       moves: true,
@@ -59,6 +63,7 @@ export const methods: ReadonlyArray<Method> = [
       exits: true,
       signals: true,
       killsBusy: true,
+      parallel: true,
       outOfMemory: StartMethod.layerSpawnWith({ execArgv: ["--max-old-space-size=64"], stdio: "capture" }),
       captured: StartMethod.layerSpawnWith({ stdio: "capture" }),
       moves: false,

@@ -75,12 +75,16 @@ export const encodePayload = (
   }
 }
 
+/** What an encoding threw: a failure where it is ours, a defect where it is a bug. */
+export const encodingFailed = (error: unknown): Effect.Effect<never, ProcessError> =>
+  error instanceof ProcessError ? Effect.fail(error) : Effect.die(error)
+
 /** An encoding as an Effect. */
 export const tryEncode = <A>(encode: () => A): Effect.Effect<A, ProcessError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(encode())
     } catch (error) {
-      return error instanceof ProcessError ? Effect.fail(error) : Effect.die(error)
+      return encodingFailed(error)
     }
   })

@@ -79,7 +79,7 @@ const uncrossableKind = (
     return { what: `a function${name}`, advice: "Send data: what is to be done there is a Task." }
   }
   if (typeof value === "symbol" || types.isSymbolObject(value)) {
-    return { what: `a symbol (${String(value)})`, advice: "Send a string." }
+    return { what: `a symbol (${String(value.valueOf())})`, advice: "Send a string." }
   }
   const object = value as object
   if (types.isProxy(object)) return { what: "a Proxy", advice: "Send a copy of the data behind it." }

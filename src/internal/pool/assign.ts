@@ -109,7 +109,7 @@ const serveIdle = (state: State, out: Array<Command>): boolean => {
     return released // which may be room for the others
   }
   if (needsIdle(state, job)) {
-    const worker = leastLoaded(state, isIdle)
+    const worker = leastLoaded(state, (one) => isIdle(one) && !isKept(state, one))
     if (worker === undefined) {
       if (state.reserved === undefined || !state.workers.has(state.reserved)) {
         state.reserved = leastLoaded(state, (one) => one.status === "ready")?.id
@@ -128,7 +128,7 @@ const serveShared = (state: State, out: Array<Command>): boolean => {
   const job = frontOf(state, state.turn, out)
   if (job === undefined) return false
   if (!needsIdle(state, job)) {
-    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved)
+    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved && !isKept(state, one))
     if (worker === undefined) return false
     handOut(state, worker, job, out)
     state.sharedFirst = false
@@ -137,13 +137,20 @@ const serveShared = (state: State, out: Array<Command>): boolean => {
   return true
 }
 
-/** Jobs for one worker. */
+/** Jobs for one worker: it gets nothing else until it has had them. */
 const serveBound = (state: State, out: Array<Command>): void => {
   for (const job of state.bound) {
     const worker = state.workers.get(job.options.worker!)
+    if (worker !== undefined && isIdle(worker) && !job.stopped && job.waiting > 0) handOut(state, worker, job, out)
     if (job.stopped || job.waiting === 0) state.bound.delete(job)
-    else if (worker !== undefined && isIdle(worker)) handOut(state, worker, job, out)
   }
+}
+
+const isKept = (state: State, worker: Worker): boolean => {
+  for (const job of state.bound) {
+    if (job.options.worker === worker.id) return true
+  }
+  return false
 }
 
 export const assign = (state: State, out: Array<Command>): void => {

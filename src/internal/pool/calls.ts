@@ -7,14 +7,14 @@ import * as Exit from "effect/Exit"
 import { ProcessError, TimedOut } from "../../ProcessError.ts"
 import { decodeFailure, decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
-import { encodePayload, nameOf, payloadError } from "../codec/payload.ts"
+import { encodePayload, encodingFailed, nameOf, payloadError } from "../codec/payload.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Border } from "../codec/values.ts"
 import { revive } from "../codec/values.ts"
 import type { EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
 import type { Block, ItemFailure, JobOptions } from "./model.ts"
-import { interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
+import { closedError, dispatch, interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
 import type { Death, Engine, Sink } from "./engine.ts"
 
 /** The cause of an item's failure. */
@@ -136,7 +136,7 @@ export const applyOne = (
     try {
       block = encodeOne(definition, payload, 0, engine.options.launcher.border)
     } catch (error) {
-      return resume(Effect.fail(error))
+      return resume(encodingFailed(error))
     }
     const sink: Sink = {
       onValues: (_first, values, marked, worker) =>
@@ -165,7 +165,7 @@ export const mapAll = (
     try {
       blocks = encodeBlocks(definition, all, 0, engine.options.launcher.border)
     } catch (error) {
-      return resume(Effect.fail(error))
+      return resume(encodingFailed(error))
     }
     const results = new Array<unknown>(all.length)
     let failure: Cause.Cause<unknown> | undefined
@@ -182,7 +182,10 @@ export const mapAll = (
             const place = (): Place => placeOf(engine, definition, worker)
             const decoded = decodeSuccess(values[i], marked, place, definition.success)
             if (Exit.isSuccess(decoded)) results[first + i] = decoded.value
-            else failure = decoded.cause
+            else {
+              failure = decoded.cause
+              dispatch(engine, { _tag: "Interrupted", job })
+            }
           }
         },
         onFailure: (_index, itemFailure, worker) => {
@@ -206,6 +209,7 @@ export const applyEverywhere = (
   payload: unknown
 ): Effect.Effect<Array<unknown>, unknown> =>
   Effect.suspend(() => {
+    if (engine.state.status !== "open") return Effect.fail(engine.closed ?? closedError(engine, "is closed:"))
     const workers = Array.from(engine.state.workers.values()).filter((worker) => worker.status !== "killed")
     return Effect.forEach(
       workers,

@@ -320,7 +320,8 @@ const answered = (
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
-  if (running !== run) return release(state, chunk, out)
+  // early, an idle child is no proof: the run and its Cancel may both be on their way
+  if (running !== run) return late || running !== undefined ? release(state, chunk, out) : undefined
   if (!late || worker.status === "killed") return
   worker.status = "killed"
   state.killed++

@@ -2,10 +2,11 @@
  * Carries out what the dispatcher decides: launches, posts, timers, and the delivery of outcomes to the callers. It turns
  * what happens into events, one at a time.
  */
+import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Closed, ProcessError, RestartLimitExceeded } from "../../ProcessError.ts"
+import { Closed, ProcessError, RestartLimitExceeded, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
 import type { Place } from "../codec/causes.ts"
 import type { InitializerOrder, TaskDefinition } from "../codec/registry.ts"
@@ -230,11 +231,21 @@ const performOn = (
   }
 }
 
+/**
+ * A child that reads its messages has answered by then. One that has not, and is in another run, is in one long item of it,
+ * and reads the Cancel before it begins anything else.
+ */
+const answerMillis = 20
+
 const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
+  const { graceMillis } = engine.options
   const ask = (late: boolean): void =>
     askRunning(worker, run, (running) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, late }))
-  worker.graces.set(run, after(engine.options.graceMillis, () => ask(true)))
-  ask(false)
+  const asked = [
+    after(Math.min(answerMillis, graceMillis), () => ask(false)),
+    after(graceMillis, () => ask(true))
+  ]
+  worker.graces.set(run, () => asked.forEach((giveUp) => giveUp()))
 }
 
 const kill = (engine: Engine, worker: Worker): void => {
@@ -276,11 +287,21 @@ const launch = (engine: Engine, id: number): void => {
     if (error === undefined && reason?._tag === "Interrupt") {
       return dispatch(engine, { _tag: "WorkerExited", worker: id, detail: undefined, now: performance.now() })
     }
-    const detail = error ?? (reason?._tag === "Die" ? reason.defect : undefined)
-    engine.onStart?.(detail as ProcessError)
+    const detail = error ?? launchDefect(engine, reason)
+    engine.onStart?.(detail)
     dispatch(engine, { _tag: "LaunchFailed", worker: id, detail, now: performance.now() })
   })
 }
+
+/** A bug of a launch ends it as its failure would: nobody may wait for that worker. */
+const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | undefined): ProcessError =>
+  new ProcessError({
+    reason: new StartFailed({
+      startMethod: options.launcher.name,
+      message: `${options.name}: a worker could not be launched.`,
+      cause: reason?._tag === "Die" ? reason.defect : reason
+    })
+  })
 
 const attach = (engine: Engine, worker: Worker, child: Child): void => {
   worker.child = child
@@ -304,6 +325,9 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
     dispatch(engine, { _tag: "WorkerExited", worker: worker.id, detail, now: performance.now() })
   })
   if (child.status() !== undefined) return
+  const known = engine.state.workers.get(worker.id)
+  // it was let go while it came up, and has won that race
+  if (known === undefined || known.status !== "starting") return child.kill("SIGKILL")
   dispatch(engine, { _tag: "WorkerReady", worker: worker.id })
   engine.onStart?.(undefined)
 }

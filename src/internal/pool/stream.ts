@@ -30,12 +30,19 @@ type Outcome = Exit.Exit<unknown, unknown>
 /** Results between the pool and the consumer. */
 interface Outlet {
   readonly put: (index: number, outcome: Outcome) => void
-  /** What may be taken now, and how many items of the pool that is; or the failure that comes next. */
-  readonly take: () => { readonly values: Array<unknown>; readonly failure: Cause.Cause<unknown> | undefined }
+  /** An outcome that is not the pool's: the payload could not be encoded. */
+  readonly putOwn: (index: number, outcome: Outcome) => void
+  /** What may be taken now, and how much of it is the pool's; or the failure that comes next. */
+  readonly take: () => {
+    readonly values: Array<unknown>
+    readonly ofPool: number
+    readonly failure: Cause.Cause<unknown> | undefined
+  }
 }
 
 const makeOutlet = (mode: StreamMode): Outlet => {
   const byIndex = new Map<number, Outcome>()
+  const own = new Set<number>()
   let arrived: Array<Outcome> = []
   let next = 0
 
@@ -53,13 +60,20 @@ const makeOutlet = (mode: StreamMode): Outlet => {
     next = 0
   }
 
+  const put = (index: number, outcome: Outcome): void => {
+    if (mode.ordered) byIndex.set(index, outcome)
+    else arrived.push(outcome)
+  }
+
   return {
-    put: (index, outcome) => {
-      if (mode.ordered) byIndex.set(index, outcome)
-      else arrived.push(outcome)
+    put,
+    putOwn: (index, outcome) => {
+      own.add(index)
+      put(index, outcome)
     },
     take: () => {
       const values: Array<unknown> = []
+      let ofPool = 0
       let failure: Cause.Cause<unknown> | undefined
       while (true) {
         const outcome = nextOutcome()
@@ -71,10 +85,11 @@ const makeOutlet = (mode: StreamMode): Outlet => {
           if (values.length === 0) failure = outcome.cause
           break
         }
+        if (!own.delete(next)) ofPool++
         dropNext()
       }
       compact()
-      return { values, failure }
+      return { values, ofPool, failure }
     }
   }
 }
@@ -164,8 +179,6 @@ export const streamAll = (
     let ending: Cause.Cause<unknown> | undefined
     let supplied = 0
     let sourceEnded = false
-    /** Outcomes that never were the pool's: payloads that could not be encoded. */
-    let own = 0
 
     const notify = (): void => {
       const resume = waiting
@@ -196,8 +209,7 @@ export const streamAll = (
               sendBlocks(blocks, false)
               return supply.end(Cause.fail(error))
             }
-            own++
-            outlet.put(first + i, Exit.fail(error))
+            outlet.putOwn(first + i, Exit.fail(error))
             notify()
           }
         }
@@ -212,8 +224,9 @@ export const streamAll = (
     }
 
     const put = (index: number, outcome: Outcome): void => {
-      if (mode.failFast && Exit.isFailure(outcome)) ending = outcome.cause
-      else outlet.put(index, outcome)
+      if (!mode.failFast || Exit.isSuccess(outcome)) return outlet.put(index, outcome)
+      ending ??= outcome.cause
+      dispatch(engine, { _tag: "Interrupted", job }) // also a result that does not fit its schema stops the others
     }
     const sink: Sink = {
       onValues: (first, values, marked, worker) => {
@@ -262,12 +275,10 @@ export const streamAll = (
       })
     })
     const pull: Pull.Pull<readonly [unknown, ...Array<unknown>], unknown> = Effect.suspend(() => {
-      const { failure, values } = outlet.take()
+      const { failure, ofPool, values } = outlet.take()
       const [head, ...tail] = values
       if (values.length > 0) {
-        const mine = Math.min(own, values.length)
-        own -= mine
-        dispatch(engine, { _tag: "Consumed", job, count: values.length - mine })
+        dispatch(engine, { _tag: "Consumed", job, count: ofPool })
         return Effect.succeed([head, ...tail] as const)
       }
       if (failure !== undefined) return Effect.failCause(failure)

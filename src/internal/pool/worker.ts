@@ -18,7 +18,8 @@ export interface Worker {
   readonly launching: Fiber.Fiber<Child, ProcessError>
   child: Child | undefined
   outbox: Array<ToChild>
-  transfers: Array<ArrayBuffer>
+  /** The buffers that move with a message of the outbox. */
+  readonly moving: Map<ToChild, Array<ArrayBuffer>>
   /** The objects in the outbox that are items. */
   readonly posting: Set<object>
   /** Tasks that it has been told of. */
@@ -33,7 +34,7 @@ export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessErro
   launching,
   child: undefined,
   outbox: [],
-  transfers: [],
+  moving: new Map(),
   posting: new Set(),
   known: new Set(),
   graces: new Map(),
@@ -58,11 +59,15 @@ export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefiniti
     worker.known.add(task)
     collect(worker, [Kind.Define, task, definition.module, definition.name, usesEffect(definition)], refused)
   }
-  if (chunk.moves !== undefined) worker.transfers.push(...chunk.moves)
   const items = packNumbers(ownCopies(worker, chunk))
   const buffer = bufferOfBlock(items)
-  if (buffer !== undefined && worker.child?.channel.transfers === true) worker.transfers.push(buffer)
-  collect(worker, [Kind.Run, chunk.run, task, items, flagsOf(chunk)], refused)
+  const message: ToChild = [Kind.Run, chunk.run, task, items, flagsOf(chunk)]
+  const moves = [
+    ...chunk.moves ?? [],
+    ...(buffer !== undefined && worker.child?.channel.transfers === true ? [buffer] : [])
+  ]
+  if (moves.length > 0) worker.moving.set(message, moves)
+  collect(worker, message, refused)
 }
 
 /** What goes in one message is cloned as one: an object that stands there twice would be one object in the worker too. */
@@ -91,36 +96,37 @@ export const sendCancel = (worker: Worker, run: number, refused: Refused): void 
   collect(worker, [Kind.Cancel, run], refused)
 
 const flush = (worker: Worker, refused: Refused): void => {
-  const { child, outbox, transfers } = worker
+  const { child, outbox } = worker
+  const moving = new Map(worker.moving)
   worker.outbox = []
-  worker.transfers = []
+  worker.moving.clear()
   worker.posting.clear()
   if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
   try {
-    child.channel.post(outbox, transfers)
+    child.channel.post(outbox, moving.size === 0 ? undefined : [...moving.values()].flat())
   } catch (cause) {
-    if (outbox.length === 1) refuse(outbox[0]!, cause, refused)
-    else for (const message of outbox) postAlone(child, message, transfers, refused)
+    if (outbox.length === 1) refuse(child, outbox[0]!, cause, refused)
+    else for (const message of outbox) postAlone(child, message, moving.get(message), refused)
   }
 }
 
 const postAlone = (
   child: Child,
   message: ToChild,
-  transfers: ReadonlyArray<ArrayBuffer>,
+  transfers: ReadonlyArray<ArrayBuffer> | undefined,
   refused: Refused
 ): void => {
   try {
-    // buffers that have moved with another message are detached, and cannot be listed again
-    child.channel.post([message], message[0] === Kind.Run ? transfers.filter((buffer) => !buffer.detached) : [])
+    child.channel.post([message], transfers)
   } catch (cause) {
-    refuse(message, cause, refused)
+    refuse(child, message, cause, refused)
   }
 }
 
-const refuse = (message: ToChild, cause: unknown, refused: Refused): void => {
-  if (message[0] !== Kind.Run) throw cause // the others are ours, and can be cloned
-  refused(message[1], cause)
+const refuse = (child: Child, message: ToChild, cause: unknown, refused: Refused): void => {
+  if (message[0] === Kind.Run) refused(message[1], cause)
+  // the others are ours, and small: a child that cannot be told them is of no use, and its items go to another
+  else child.kill("SIGKILL")
 }
 
 /** A worker whose helper thread does not answer in this time is taken to run what it was asked about. */

@@ -85,6 +85,7 @@ const explain = (defect: unknown): unknown => {
 
 export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): EffectRuntime => {
   const scope = Scope.makeUnsafe()
+  let interruptBuilding: (() => void) | undefined
   let context: Context.Context<never> = Context.make(StartMethod, childStartMethod(boot, border, host.launchers)).pipe(
     Context.add(CurrentProcess, { identity: boot.identity, parent: boot.parent, pid: host.pid })
   ) as Context.Context<never> // what a task gets is what Process.Provided says
@@ -176,7 +177,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     load: (definition) => needsCodec(definition) ? loadCodec() : Promise.resolve(),
     run: start,
     initialize: async (definition, payload) => {
-      const exit = await Effect.runPromiseExit(
+      const building = Effect.runFork(
         Effect.suspend(() => {
           if (definition.payload === undefined) return Effect.succeed(payload)
           return Effect.flatMap(Effect.promise(loadCodec), () => codecOf(definition.payload)!.decode(payload))
@@ -185,6 +186,11 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
           Effect.provideContext(context)
         )
       )
+      interruptBuilding = () => building.interruptUnsafe()
+      const exit = await new Promise<Exit.Exit<Context.Context<unknown>, unknown>>((resolve) =>
+        building.addObserver(resolve)
+      )
+      interruptBuilding = undefined
       if (Exit.isSuccess(exit)) {
         context = Context.merge(context, exit.value) as Context.Context<never> // the tasks' types say which services they use
         return undefined
@@ -192,6 +198,9 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
       const cause = Cause.squash(exit.cause)
       return { message: messageOf(cause), cause: prepareLossy(cause, border) }
     },
-    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    close: () => {
+      interruptBuilding?.()
+      return Effect.runPromise(Scope.close(scope, Exit.void))
+    }
   }
 }

@@ -134,6 +134,8 @@ export const startSession = (host: SessionHost): Session => {
   let outbox: Array<ToParent> = []
   let transfers: Array<ArrayBuffer> = []
   let lastFlush = -Infinity
+  /** Something in the outbox could still be changed by the code that made it. */
+  let loose = false
   let stretchBegan = 0
   let boot: Boot | undefined
   let effects: EffectRuntime | undefined
@@ -155,6 +157,7 @@ export const startSession = (host: SessionHost): Session => {
     const moved = transfers
     outbox = []
     transfers = []
+    loose = false
     try {
       channel.post(batch, moved)
     } catch (cause) {
@@ -208,6 +211,7 @@ export const startSession = (host: SessionHost): Session => {
         const prepared = prepare(value, channel, "result")
         marked = prepared.marked
         value = isCheap(run) ? snapshot(prepared.value) : prepared.value
+        if (value === prepared.value) loose = true
       } catch (cause) {
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)))
       }
@@ -231,6 +235,7 @@ export const startSession = (host: SessionHost): Session => {
 
   const reportFailure = (run: Run, failure: EncodedFailure): void => {
     failed = true
+    loose = true
     outbox.push([Kind.Failure, run.id, run.index, failure])
     run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
   }
@@ -242,7 +247,10 @@ export const startSession = (host: SessionHost): Session => {
 
   /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
   const announce = (run: Run, now: number): boolean => {
-    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) return false
+    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) {
+      if (loose) flush()
+      return false
+    }
     outbox.push([Kind.Started, run.id, run.index])
     flush()
     return true
@@ -517,6 +525,7 @@ export const startSession = (host: SessionHost): Session => {
 
   /** Nobody is left to report to: finalizers have a moment, then the child goes. */
   const orphaned = (): void => {
+    if (ended) return
     const impatient = setTimeout(() => host.exit(1), orphanMillis)
     shutdown(() => {
       clearTimeout(impatient)

@@ -12,6 +12,10 @@ import { Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
 import type { Body, Child } from "./Launcher.ts"
 
+/** Children from their launch to their end, also those that never were ready. */
+const living = new Set<Body>()
+export const livingBodies = (): number => living.size
+
 /** How long a child may take until it is ready, unless its start method says otherwise. */
 export const defaultStartMillis = 30_000
 
@@ -25,7 +29,11 @@ export const runIn = (progress: Int32Array): number | undefined => {
 }
 
 /** The last lines of a text, for messages. */
-export const lastLines = (text: string, lines = 12): string => text.trimEnd().split("\n").slice(-lines).join("\n")
+export const lastLines = (text: string, lines = 12): string =>
+  text.split(nativeStack, 1)[0]!.trimEnd().split("\n").slice(-lines).join("\n")
+
+/** What follows it when Node gives up is addresses; what is before says why. */
+const nativeStack = "----- Native stack trace -----"
 
 const startFailed = (boot: Boot, message: string, cause?: unknown): ProcessError => {
   const { name, startMethod } = boot.identity
@@ -110,6 +118,7 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
     } catch (cause) {
       return resume(Effect.fail(startFailed(boot, wordsOf(cause), cause)))
     }
+    living.add(body)
     let status: ExitStatus | undefined
     let words = ""
     let refusal: EncodedReason | undefined
@@ -179,6 +188,7 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
 
     body.onEnd((ended, platformWords) => {
       status = ended
+      living.delete(body)
       giveUpOnSilent()
       if (words === "") words = platformWords
       endDeadline()

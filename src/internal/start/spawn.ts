@@ -79,6 +79,30 @@ const askThrough = (alive: Readable & Writable): Body["running"] => {
   }
 }
 
+const whyUnborn = ({ cwd, execPath }: SpawnOptions, cause: Error): string =>
+  cwd !== undefined && !existsSync(cwd)
+    ? `its working directory ${cwd} does not exist (option cwd).`
+    : `${execPath ?? process.execPath} could not be started (option execPath): ${cause.message}`
+
+/** The system had no descriptors left, or no processes: Node gives a child without streams. */
+const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
+  pid: 0,
+  channel: {
+    sharesMemory: false,
+    transfers: false,
+    post: () => {},
+    listen: () => {},
+    keepAlive: () => {},
+    close: () => {}
+  },
+  onEnd: (listener) =>
+    void failed.then((cause) => listener({ _tag: "Exited", code: neverRan }, whyUnborn(options, cause))),
+  running: () => {},
+  kill: () => {},
+  stdout: undefined,
+  stderr: undefined
+})
+
 const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const limit = options.maxMessageBytes ?? maxFrameBytes
   const captured = options.stdio === "capture"
@@ -90,6 +114,8 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
     [...options.execArgv ?? inheritedFlags(process.execArgv), fileURLToPath(runnerUrl("processMain")), String(limit)],
     { stdio, env: environment(options), ...(options.cwd === undefined ? {} : { cwd: options.cwd }) }
   )
+  const failed = new Promise<Error>((resolve) => child.on("error", resolve))
+  if (child.stdio === undefined) return unborn(options, failed)
   const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for
   const running = askThrough(alive!)
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
@@ -108,11 +134,9 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
     tell(status, lastLines(failure === "" ? errors?.tail() ?? "" : failure))
   }
 
-  child.once("error", (cause) => {
+  void failed.then((cause) => {
     if (child.pid !== undefined) return // a signal that could not be sent: the child lives, or its exit is on the way
-    failure = options.cwd !== undefined && !existsSync(options.cwd)
-      ? `its working directory ${options.cwd} does not exist (option cwd).`
-      : `${options.execPath ?? process.execPath} could not be started (option execPath): ${cause.message}`
+    failure = whyUnborn(options, cause)
     status = { _tag: "Exited", code: neverRan }
     drained = true
     settle()
