@@ -87,7 +87,7 @@ Process.runMain(
 
 const install = async (): Promise<boolean> => {
   mkdirSync(project)
-  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }))
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", version: "1.0.0", type: "commonjs" }))
   const peers = ["effect", "@effect/platform-node"].map((name) => `${name}@${manifest.devDependencies[name]}`)
   const flags = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel", "error"]
   return expectOk("npm install", await capture("npm", ["install", ...flags, tarball, ...peers], { cwd: project })).ok
@@ -96,12 +96,31 @@ const install = async (): Promise<boolean> => {
 const runPrograms = async (): Promise<void> => {
   for (const [name, layer] of Object.entries(layers)) {
     for (const language of ["js", "ts"] as const) {
-      const file = `${name}.${language}`
+      const file = `${name}.m${language}`
       writeFileSync(join(project, file), program(layer, language))
       const { ok, stdout } = expectOk(file, await capture("node", [file], { cwd: project, limitMillis: 60_000 }))
       if (ok && stdout.trim() !== "[1,4,9]") {
         problems.push(`${file}: prints ${JSON.stringify(stdout)}, expected [1,4,9]`)
       }
+    }
+  }
+}
+
+/** The programs of the README, word for word, as somebody runs them who knows nothing else. */
+const runReadme = async (): Promise<void> => {
+  const readme = readFileSync(join(root, "README.md"), "utf8")
+  for (const language of ["js", "ts"] as const) {
+    const fence = new RegExp(`^\`\`\`${language} run\\n([^]*?)^\`\`\`$`, "m").exec(readme)?.[1]
+    if (fence === undefined) {
+      problems.push(`README.md: no \`\`\`${language} run fence, the first program in ${language}`)
+      continue
+    }
+    const file = `readme.m${language}`
+    const expected = Array.from(fence.matchAll(/^\/\/ => (.*)$/gm), ([, line]) => line).join("\n")
+    writeFileSync(join(project, file), fence)
+    const { ok, stdout } = expectOk(file, await capture("node", [file], { cwd: project, limitMillis: 60_000 }))
+    if (ok && stdout.trim() !== expected) {
+      problems.push(`${file}: prints ${JSON.stringify(stdout)}, expected ${JSON.stringify(expected)}`)
     }
   }
 }
@@ -118,7 +137,7 @@ const typeCheck = async (): Promise<void> => {
     types: ["node"],
     typeRoots: [join(root, "node_modules", "@types")]
   }
-  const files = Object.keys(layers).map((name) => `${name}.ts`)
+  const files = [...Object.keys(layers).map((name) => `${name}.mts`), "readme.mts"]
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
   expectOk("type-check of the programs", await capture("tsc", ["--pretty", "false", "-p", "."], { cwd: project }))
 }
@@ -132,6 +151,7 @@ const checkPackage = async (): Promise<void> => {
   await lint(files)
   if (!await install()) return
   await runPrograms()
+  await runReadme()
   await typeCheck()
 }
 

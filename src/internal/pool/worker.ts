@@ -129,7 +129,7 @@ const refuse = (child: Child, message: ToChild, cause: unknown, refused: Refused
   else child.kill("SIGKILL")
 }
 
-/** A worker whose helper thread does not answer in this time is taken to run what it was asked about. */
+/** A worker whose watchdog does not answer in this time is taken to run what it was asked about. */
 const answerMillis = 500
 
 export const askRunning = (worker: Worker, run: number, answer: (running: number | undefined) => void): void => {
