@@ -277,6 +277,8 @@ const release = (pool: Pool<never>, exit: Exit.Exit<unknown, unknown>): Effect.E
  *
  * - `processes` below 1 or fractional is a `RangeError` defect.
  * - A pool belongs to the process that made it and cannot be sent; a task may make a pool of its own.
+ * - A worker that takes the place of another starts afresh: its modules are loaded and its initializer is built again.
+ * - Interrupting it ends the workers that are coming up.
  *
  * **Example** (A pool of two processes)
  *
@@ -312,6 +314,41 @@ export const make: {
 /**
  * {@link Pool} as a layer.
  *
+ * **When to use**
+ *
+ * For one pool that the whole program shares. For a pool of a part of it use {@link make}.
+ *
+ * **Details**
+ *
+ * The workers start when the layer is built, and end with its scope: drained on success, ended on failure or
+ * interruption.
+ *
+ * **Gotchas**
+ *
+ * - Each call makes a layer, and so a pool, of its own: keep the layer in a constant to share it.
+ * - The type of the ambient pool does not know what an initializer provides. Tasks that need a service are accepted by
+ *   a pool from {@link make} only.
+ *
+ * **Example** (One pool for the whole program)
+ *
+ * ```ts run
+ * import { Console, Effect, Layer } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const PoolLive = Pool.layer({ processes: 2 }).pipe(Layer.provide(StartMethod.layerThreads))
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.Pool
+ *   yield* Console.log((yield* Pool.map(pool, square, [1, 2, 3])).join(" "))
+ * }).pipe(Effect.provide(PoolLive))
+ *
+ * Process.runMain(program)
+ * // => 1 4 9
+ * ```
+ *
+ * @see {@link make} for a pool in a scope
  * @category layers
  * @since 0.1.0
  */
@@ -341,6 +378,12 @@ const chunkSizeOf = (what: string, { chunkSize }: MapOptions): number | "auto" =
  * - The task's own failure is the failure of this effect; `ProcessError` is what went wrong at the border.
  * - `timeout` counts from the start of the run; `Effect.timeout` around it counts the time in the queue too. Both free the
  *   worker.
+ *
+ * **Gotchas**
+ *
+ * - Payload and result are copied.
+ * - A worker that dies while it runs the task fails the call with `WorkerExited`; what the task had done stays done.
+ * - Interrupting the call interrupts the task. A worker that computes without end is killed after the `gracePeriod`.
  *
  * **Example** (With a limit)
  *
@@ -389,6 +432,11 @@ export const apply: {
  * **Details**
  *
  * The fiber belongs to the pool: closing the pool waits for it, terminating fails it with `Closed`.
+ *
+ * **Gotchas**
+ *
+ * - Payload and result are copied; a worker that dies fails the fiber with `WorkerExited`.
+ * - Interrupting whoever called it does not stop the task; `Fiber.interrupt` of the fiber does.
  *
  * **Example** (Two results, later)
  *
@@ -470,7 +518,9 @@ const streamOf = (
  *
  * **Gotchas**
  *
- * All items and all results are in memory at once; for more use {@link imap}.
+ * - Items and results are copied, and all of them are in memory at once; for more use {@link imap}.
+ * - A worker that dies fails the call with `WorkerExited`, unless `retryOnCrash` allows another try.
+ * - Interrupting the call interrupts the items that run, and drops the others.
  *
  * **Example** (Squares)
  *
@@ -532,6 +582,13 @@ const streamCall = (what: string, mode: StreamMode) =>
  * - A failure of an item, or of the source, comes after the results of the items before it.
  * - When the consumer stops, what runs is interrupted and the source is closed; the pool goes on.
  *
+ * **Gotchas**
+ *
+ * - Items and results are copied.
+ * - A worker that dies fails the item that it ran, and so the stream, with `WorkerExited`, unless `retryOnCrash` allows
+ *   another try.
+ * - A slow item holds back the results after it, and with them the source; {@link imapUnordered} does not wait for it.
+ *
  * **Example** (In a pipeline)
  *
  * ```ts
@@ -569,10 +626,40 @@ export const imap: {
 /**
  * As {@link imap}, but the results come as they are ready.
  *
+ * **When to use**
+ *
+ * When the items take different times and their order does not matter: no result waits for a slower one before it.
+ *
  * **Details**
  *
  * The failure of an item ends the stream as soon as it is known.
  *
+ * **Gotchas**
+ *
+ * - Items and results are copied. Nothing says which item a result belongs to: let the task return that too.
+ * - A worker that dies ends the stream with `WorkerExited`, unless `retryOnCrash` allows another try.
+ * - When the stream ends early, what runs is interrupted.
+ *
+ * **Example** (Results as they come)
+ *
+ * ```ts run unordered
+ * import { Console, Effect, Stream } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Pool.imapUnordered(pool, square, [1, 2, 3]).pipe(Stream.runForEach((n) => Console.log(n)))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 1
+ * // => 4
+ * // => 9
+ * ```
+ *
+ * @see {@link imap} for the order of the items
  * @category calls
  * @since 0.1.0
  */
@@ -595,6 +682,45 @@ export const imapUnordered: {
 /**
  * As {@link imap}, but every item's outcome is an element: a failure does not end the stream.
  *
+ * **When to use**
+ *
+ * When each item counts for itself, and one that fails must not stop the others.
+ *
+ * **Details**
+ *
+ * The outcomes are in the order of the items. A payload that cannot cross is an outcome too; a failure of the source
+ * ends the stream.
+ *
+ * **Gotchas**
+ *
+ * - Items and results are copied.
+ * - A worker that dies fails the one item that it ran, with `WorkerExited`; the others go on in other workers.
+ *
+ * **Example** (Failures among results)
+ *
+ * ```ts run
+ * import { Console, Effect, Exit, Stream } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const invert = Task.make("invert", {
+ *   module: import.meta.url,
+ *   handler: (n: number) => n === 0 ? Effect.fail("division by zero") : Effect.succeed(1 / n)
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Pool.imapExit(pool, invert, [2, 0, 4]).pipe(
+ *     Stream.runForEach((exit) => Console.log(Exit.isSuccess(exit) ? exit.value : "failed"))
+ *   )
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 0.5
+ * // => failed
+ * // => 0.25
+ * ```
+ *
+ * @see {@link imap} where a failure should end the stream
  * @category calls
  * @since 0.1.0
  */
@@ -621,6 +747,33 @@ export const imapExit: {
  * **Details**
  *
  * It fails with the first failure. A worker that is just being replaced runs it when it is up.
+ *
+ * **Gotchas**
+ *
+ * - The payload is copied once for each worker. Buffers that a `Transferable` schema marks cannot move to all of them.
+ * - It is no initializer: a worker that takes the place of one that died has not run it.
+ * - A worker that dies before it has answered fails the call with `WorkerExited`.
+ *
+ * **Example** (Every worker answers)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const whoAmI = Task.make("whoAmI", {
+ *   module: import.meta.url,
+ *   handler: () => Effect.map(Process.current, (me) => me.name)
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   const names = yield* Pool.broadcast(pool, whoAmI)
+ *   yield* Console.log(names.length, new Set(names).size)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 2 2
+ * ```
  *
  * @category calls
  * @since 0.1.0
@@ -652,6 +805,35 @@ export const broadcast: {
  * No new work; completes when the work that was taken is done and the workers are gone: Python's `close` and `join`. The
  * scope does the same when it closes with success.
  *
+ * **Details**
+ *
+ * It may be called more than once. Calls that come later fail with `Closed`.
+ *
+ * **Gotchas**
+ *
+ * - It waits as long as the work takes; {@link terminate} does not.
+ * - Interrupting it gives up waiting; the pool stays closed and finishes its work, unless its scope ends it.
+ *
+ * **Example** (Wait for what was handed over)
+ *
+ * ```ts run
+ * import { Console, Effect, Fiber } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   const nine = yield* Pool.applyAsync(pool, square, 3)
+ *   yield* Pool.close(pool)
+ *   yield* Console.log(yield* Fiber.join(nine))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 9
+ * ```
+ *
+ * @see {@link terminate} to drop what is pending
  * @category ending
  * @since 0.1.0
  */
@@ -660,10 +842,37 @@ export const close = <R>(pool: Pool<R>): Effect.Effect<void> => Effect.andThen(d
 /**
  * Ends the workers now; what was pending fails with `Closed`: Python's `terminate`, without its hanging results.
  *
+ * **Details**
+ *
+ * It completes when the workers are gone, and may be called more than once. Calls that come later fail with `Closed`.
+ *
  * **Gotchas**
  *
  * The workers are killed: nothing in them is finalized. When a scope closes with a failure they are asked first.
  *
+ * **Example** (Drop what is pending)
+ *
+ * ```ts run
+ * import { Console, Effect, Fiber } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.as(Effect.sleep("1 hour"), "rested") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   const fiber = yield* Pool.applyAsync(pool, nap)
+ *   yield* Pool.terminate(pool)
+ *   const outcome = Fiber.join(fiber).pipe(
+ *     Effect.catchReason("ProcessError", "Closed", () => Effect.succeed("dropped"))
+ *   )
+ *   yield* Console.log(yield* outcome)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => dropped
+ * ```
+ *
+ * @see {@link close} to finish it first
  * @category ending
  * @since 0.1.0
  */

@@ -253,6 +253,8 @@ const release = (handle: Handle, exit: Exit.Exit<unknown, unknown>): Effect.Effe
  * **Gotchas**
  *
  * - The payload is copied. A function, a pool or another process in it is refused with the path inside the value.
+ * - A child that dies fails {@link join} with `WorkerExited`; it is not started again.
+ * - Interrupting the start ends the child that is coming up.
  * - The module of the task is loaded by the child. Where that module is the program itself, keep the program behind
  *   {@link runMain}: a child that starts processes outside of a task fails with `StartFailed`.
  *
@@ -310,9 +312,30 @@ export const start: {
  *
  * **Gotchas**
  *
- * A task that was interrupted (by {@link interrupt}, or by itself) interrupts the fiber that joins it; use {@link wait} to
- * look at that.
+ * - The value is a copy of what the task returned.
+ * - A child that died without a result fails it with `WorkerExited`.
+ * - Interrupting it does not end the child; {@link interrupt} does.
+ * - A task that was interrupted (by {@link interrupt}, or by itself) interrupts the fiber that joins it; use {@link wait}
+ *   to look at that.
  *
+ * **Example** (The value of a task)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const halve = Task.sync("halve", { module: import.meta.url, handler: (n: number) => n / 2 })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(halve, 42)
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 21
+ * ```
+ *
+ * @see {@link wait} for the outcome as a value
  * @category waiting
  * @since 0.1.0
  */
@@ -326,6 +349,34 @@ export const join = <A, E>(self: Process<A, E>): Effect.Effect<A, E | ProcessErr
 /**
  * Waits until the child has ended, and gives the outcome as a value.
  *
+ * **When to use**
+ *
+ * Where a failure, a death or an interruption of the task is something to look at, not something that ends the caller.
+ *
+ * **Gotchas**
+ *
+ * Interrupting it does not end the child.
+ *
+ * **Example** (A task that was interrupted)
+ *
+ * ```ts run
+ * import { Console, Effect, Exit } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(nap)
+ *   yield* Process.interrupt(child)
+ *   const exit = yield* Process.wait(child)
+ *   yield* Console.log(Exit.hasInterrupts(exit))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => true
+ * ```
+ *
+ * @see {@link join} for the value itself
  * @category waiting
  * @since 0.1.0
  */
@@ -335,6 +386,34 @@ export const wait = <A, E>(self: Process<A, E>): Effect.Effect<Exit.Exit<A, E | 
 /**
  * Waits until the child has ended: Python's `sentinel`.
  *
+ * **Details**
+ *
+ * It never fails: a death is a status too. The status of a thread is always a code.
+ *
+ * **Gotchas**
+ *
+ * It does not count as asking for the outcome: a child that failed, and that nobody joins, is logged when its scope
+ * closes.
+ *
+ * **Example** (The exit code)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const halve = Task.sync("halve", { module: import.meta.url, handler: (n: number) => n / 2 })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(halve, 42)
+ *   const status = yield* Process.exited(child)
+ *   yield* Console.log(Process.exitCode(status))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 0
+ * ```
+ *
+ * @see {@link exitStatus} to ask without waiting
  * @category waiting
  * @since 0.1.0
  */
@@ -343,6 +422,31 @@ export const exited = <A, E>(self: Process<A, E>): Effect.Effect<ExitStatus> =>
 
 /**
  * Is the child running now?
+ *
+ * **Gotchas**
+ *
+ * It may end right after the answer. To be told of its end use {@link exited}.
+ *
+ * **Example** (Before and after)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(nap)
+ *   yield* Console.log(yield* Process.isAlive(child))
+ *   yield* Process.terminate(child)
+ *   yield* Process.exited(child)
+ *   yield* Console.log(yield* Process.isAlive(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => true
+ * // => false
+ * ```
  *
  * @category getters
  * @since 0.1.0
@@ -353,7 +457,30 @@ export const isAlive = <A, E>(self: Process<A, E>): Effect.Effect<boolean> =>
 /**
  * How the child ended; `None` while it runs. Python's `exitcode`.
  *
+ * **Example** (Before and after)
+ *
+ * ```ts run
+ * import { Console, Effect, Option } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(nap)
+ *   yield* Console.log(Option.isNone(yield* Process.exitStatus(child)))
+ *   yield* Process.kill(child)
+ *   yield* Process.exited(child)
+ *   const status = yield* Process.exitStatus(child)
+ *   yield* Console.log(Option.isSome(status) && Process.exitCode(status.value))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => true
+ * // => 1
+ * ```
+ *
  * @see {@link exitCode} for the number
+ * @see {@link exited} to wait for it
  * @category getters
  * @since 0.1.0
  */
@@ -378,10 +505,37 @@ const streamOf = (captured: Captured | undefined): Stream.Stream<Uint8Array, Pro
 /**
  * What the child writes to its stdout, from the beginning, when its start method captures stdio; otherwise empty.
  *
+ * **Details**
+ *
+ * The stream ends when the child has ended. It may be run more than once, also after the end: each run begins at the
+ * beginning.
+ *
  * **Gotchas**
  *
- * All that a child wrote is kept in memory as long as the `Process` is.
+ * - All that a child wrote is kept in memory as long as the `Process` is.
+ * - Nothing is kept of what a worker of a pool wrote (a child from {@link activeChildren}): the stream has what comes
+ *   while it runs.
+ * - Inline there is no stdout of a child: the stream is empty.
  *
+ * **Example** (The output of a task)
+ *
+ * ```ts run
+ * import { Console, Effect, Stream } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const talk = Task.sync("talk", { module: import.meta.url, handler: () => console.log("hello") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(talk)
+ *   const text = yield* Process.stdout(child).pipe(Stream.decodeText(), Stream.mkString)
+ *   yield* Console.log(`it said: ${text.trim()}`)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreadsWith({ stdio: "capture" })))
+ *
+ * Process.runMain(program)
+ * // => it said: hello
+ * ```
+ *
+ * @see {@link stderr}
  * @category stdio
  * @since 0.1.0
  */
@@ -391,6 +545,29 @@ export const stdout = <A, E>(self: Process<A, E>): Stream.Stream<Uint8Array, Pro
 /**
  * What the child writes to its stderr; as {@link stdout}.
  *
+ * **Gotchas**
+ *
+ * As for {@link stdout}: it is kept in memory, but not of a pool's worker, and inline there is none.
+ *
+ * **Example** (Warnings of a task)
+ *
+ * ```ts run
+ * import { Console, Effect, Stream } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const warn = Task.sync("warn", { module: import.meta.url, handler: () => console.error("nearly full") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(warn)
+ *   const text = yield* Process.stderr(child).pipe(Stream.decodeText(), Stream.mkString)
+ *   yield* Console.log(`it warned: ${text.trim()}`)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreadsWith({ stdio: "capture" })))
+ *
+ * Process.runMain(program)
+ * // => it warned: nearly full
+ * ```
+ *
+ * @see {@link stdout}
  * @category stdio
  * @since 0.1.0
  */
@@ -413,6 +590,37 @@ const endedOnPurpose = <A, E>(self: Process<A, E>): Internals => {
  *
  * A child that has not ended after its `gracePeriod` (one that computes without end cannot answer) gets SIGTERM.
  *
+ * **Gotchas**
+ *
+ * - A child that was interrupted interrupts the fiber that joins it; {@link wait} gives that as a value.
+ * - A child that got SIGTERM has run no finalizers, and its outcome is `WorkerExited`.
+ * - Inline, a task that computes without end is not stopped: the request is read when it is done.
+ *
+ * **Example** (Finalizers run)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const careful = Task.make("careful", {
+ *   module: import.meta.url,
+ *   handler: () => Console.log("working").pipe(
+ *     Effect.andThen(Effect.sleep("1 hour")),
+ *     Effect.onInterrupt(() => Console.log("cleaned up"))
+ *   )
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(careful)
+ *   yield* Effect.sleep("1 second")
+ *   yield* Process.interrupt(child)
+ *   yield* Process.exited(child)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * @see {@link terminate} for the way without finalizers
  * @category ending
  * @since 0.1.0
  */
@@ -431,6 +639,29 @@ export const interrupt = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
  *
  * A thread is ended and reports the code 1.
  *
+ * **Gotchas**
+ *
+ * - What the task was doing stays half done; {@link join} fails with `WorkerExited`.
+ * - Inline there is nothing to end from outside: the task's fiber is interrupted.
+ *
+ * **Example** (Ended by a signal)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(nap)
+ *   yield* Process.terminate(child)
+ *   yield* Console.log(Process.exitCode(yield* Process.exited(child)))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * // => -15
+ * ```
+ *
  * @see {@link interrupt} for the graceful way
  * @category ending
  * @since 0.1.0
@@ -441,6 +672,33 @@ export const terminate = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
 /**
  * Sends SIGKILL, which no process can handle. Returns when the signal is sent; {@link exited} waits.
  *
+ * **Details**
+ *
+ * A thread is ended and reports the code 1.
+ *
+ * **Gotchas**
+ *
+ * As for {@link terminate}: nothing is finalized, and {@link join} fails with `WorkerExited`.
+ *
+ * **Example** (Killed)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(nap)
+ *   yield* Process.kill(child)
+ *   yield* Console.log(Process.exitCode(yield* Process.exited(child)))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * // => -9
+ * ```
+ *
+ * @see {@link interrupt} for the graceful way
  * @category ending
  * @since 0.1.0
  */
@@ -451,6 +709,36 @@ export const kill = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
 
 /**
  * The process that runs this code. Inside a task that is the child, also inline.
+ *
+ * **Details**
+ *
+ * In the main process the name is `MainProcess`, and the start method `"main"`.
+ *
+ * **Gotchas**
+ *
+ * The `pid` of a thread, and inline, is that of the process it is in.
+ *
+ * **Example** (A child's own name)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const whoAmI = Task.make("whoAmI", {
+ *   module: import.meta.url,
+ *   handler: () => Effect.map(Process.current, ({ name, startMethod }) => `${name}, ${startMethod}`)
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Console.log((yield* Process.current).name)
+ *   const child = yield* Process.start(whoAmI, undefined, { name: "helper" })
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => MainProcess
+ * // => helper, threads
+ * ```
  *
  * @category tree
  * @since 0.1.0
@@ -465,6 +753,32 @@ export const current: Effect.Effect<{
 /**
  * Who started the process that runs this code; `None` in the main process.
  *
+ * **Details**
+ *
+ * A child whose parent dies leaves by itself, also when the parent was killed.
+ *
+ * **Example** (A child's parent)
+ *
+ * ```ts run
+ * import { Console, Effect, Option } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const whoStartedMe = Task.make("whoStartedMe", {
+ *   module: import.meta.url,
+ *   handler: () => Effect.map(Process.parent, (parent) => Option.isSome(parent) ? parent.value.name : "nobody")
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Console.log(Option.isNone(yield* Process.parent))
+ *   const child = yield* Process.start(whoStartedMe)
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => true
+ * // => MainProcess
+ * ```
+ *
  * @category tree
  * @since 0.1.0
  */
@@ -475,6 +789,33 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
 
 /**
  * The living children of the process that runs this code, workers of pools among them.
+ *
+ * **Details**
+ *
+ * Only its own children: those that a child has started are in that child's list.
+ *
+ * **Gotchas**
+ *
+ * To end a worker of a pool is a death like any other: the item that it ran fails with `WorkerExited`, and a new one
+ * takes its place.
+ *
+ * **Example** (The children of the program)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const nap = Task.make("nap", { module: import.meta.url, handler: () => Effect.sleep("1 hour") })
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Process.start(nap, undefined, { name: "sleeper", daemon: true })
+ *   const children = yield* Process.activeChildren
+ *   yield* Console.log(children.map((child) => child.name).join())
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => sleeper
+ * ```
  *
  * @category tree
  * @since 0.1.0
@@ -487,6 +828,24 @@ export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknow
 /**
  * Is this the main process: not a child that this library started?
  *
+ * **When to use**
+ *
+ * For the top level of a file that children load too. A whole program is shorter with {@link runMain}.
+ *
+ * **Gotchas**
+ *
+ * Inline there is no other process: it is true also inside a task. {@link current} tells the two apart.
+ *
+ * **Example** (Only in the main process)
+ *
+ * ```ts run
+ * import { Process } from "effect-multiprocessing"
+ *
+ * if (Process.isMain) console.log("starting")
+ * // => starting
+ * ```
+ *
+ * @see {@link runMain}
  * @category main
  * @since 0.1.0
  */
@@ -500,6 +859,10 @@ export const isMain: boolean = childGlobal() === undefined
  *
  * SIGINT and SIGTERM interrupt the program, so that its scopes end its children. Failures are logged, and the exit code
  * is 1 for them.
+ *
+ * **Gotchas**
+ *
+ * The rest of the file runs in the children too: what they should not do belongs into the program.
  *
  * **Example** (Task and program in one file)
  *

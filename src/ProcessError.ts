@@ -40,6 +40,10 @@ export const ExitStatus: Schema.Union<[
  * An item ran longer than the `timeout` of its call allows. The time counts from the start of its run: waiting in the
  * pool's queue is not counted. Its worker was interrupted, and replaced if it did not answer.
  *
+ * **Gotchas**
+ *
+ * The call may fail with it before the finalizers of the task have run.
+ *
  * @category reasons
  * @since 0.1.0
  */
@@ -78,6 +82,10 @@ export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed"
  * The child ended before it replied. `status` has the code or the signal; the message holds the last lines of its
  * stderr where they are known.
  *
+ * **Gotchas**
+ *
+ * The task may have done a part of its work; `retryOnCrash` runs it again from the beginning.
+ *
  * @category reasons
  * @since 0.1.0
  */
@@ -105,6 +113,10 @@ export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFou
 /**
  * A value cannot cross. `phase` says which one: the payload of a task, its success, its error, or a message. The
  * message says which task, and the path inside the value.
+ *
+ * **Gotchas**
+ *
+ * With the phase "success" or "error" the task has run.
  *
  * @category reasons
  * @since 0.1.0

@@ -99,7 +99,23 @@ const startMillis = (what: string, timeout: Duration.Input | undefined): number 
 /**
  * Threads of this process (`node:worker_threads`), with options.
  *
- * @see {@link layerThreads}
+ * **Details**
+ *
+ * A negative `startTimeout` is a `RangeError` defect.
+ *
+ * **Gotchas**
+ *
+ * `env` and `execArgv` replace what a thread would get from this process; they do not add to it.
+ *
+ * **Example** (At most 256 MB for each thread)
+ *
+ * ```ts
+ * import { StartMethod } from "effect-multiprocessing"
+ *
+ * export const SmallThreads = StartMethod.layerThreadsWith({ resourceLimits: { maxOldGenerationSizeMb: 256 } })
+ * ```
+ *
+ * @see {@link layerThreads} for the defaults
  * @category layers
  * @since 0.1.0
  */
@@ -111,6 +127,34 @@ export const layerThreadsWith = ({ startTimeout, ...options }: ThreadsOptions): 
 
 /**
  * Threads of this process (`node:worker_threads`): quick to start, and buffers can be moved to them.
+ *
+ * **When to use**
+ *
+ * For CPU work in JavaScript that is trusted not to crash: threads start sooner than processes, and messages cost less.
+ *
+ * **Gotchas**
+ *
+ * - Payloads and results are copied here too: a thread has a heap of its own. Only a raw `SharedArrayBuffer` is shared,
+ *   and only what a `Transferable` schema marks is moved.
+ * - A crash in native code, or running out of memory without `resourceLimits`, ends the program and all threads.
+ * - Threads have no pid and no signals of their own; to kill one is to end it, and it reports the code 1.
+ *
+ * **Example** (A pool of threads)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Console.log((yield* Pool.map(pool, square, [1, 2, 3])).join(" "))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 1 4 9
+ * ```
  *
  * @see {@link layerSpawn} for isolation from crashes
  * @category layers
@@ -151,9 +195,21 @@ const leastMessage = 4096
  *
  * **Gotchas**
  *
- * `maxMessageBytes` that is not a whole number between 4096 and 2147483647 is a `RangeError` defect.
+ * - `maxMessageBytes` that is not a whole number between 4096 and 2147483647 is a `RangeError` defect.
+ * - `env` replaces the environment, `PATH` included; `extendEnv` adds to it.
  *
- * @see {@link layerSpawn}
+ * **Example** (A limit of memory, and a variable)
+ *
+ * ```ts
+ * import { StartMethod } from "effect-multiprocessing"
+ *
+ * export const SmallProcesses = StartMethod.layerSpawnWith({
+ *   execArgv: ["--max-old-space-size=512"],
+ *   extendEnv: { LOG_LEVEL: "debug" }
+ * })
+ * ```
+ *
+ * @see {@link layerSpawn} for the defaults
  * @category layers
  * @since 0.1.0
  */
@@ -172,6 +228,33 @@ export const layerSpawnWith = ({ startTimeout, ...options }: SpawnOptions): Laye
  * OS processes: each child is a fresh Node of its own. A crash, a leak, `process.exit` or a signal in a task ends that
  * child and nothing else. This is the default where a choice has to be made.
  *
+ * **Gotchas**
+ *
+ * - All that crosses is copied through a socket: buffers are never moved, and a raw `SharedArrayBuffer` is refused.
+ * - Ctrl-C does not end the children: the parent's scope does. When the parent dies, they leave by themselves.
+ *
+ * **Example** (A task that exits takes only its child with it)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const quit = Task.sync("quit", { module: import.meta.url, handler: (code: number): string => process.exit(code) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(quit, 7)
+ *   const outcome = Process.join(child).pipe(
+ *     Effect.catchReason("ProcessError", "WorkerExited", ({ status }) =>
+ *       Effect.succeed(`it ended with ${Process.exitCode(status)}`))
+ *   )
+ *   yield* Console.log(yield* outcome)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * // => it ended with 7
+ * ```
+ *
+ * @see {@link layerThreads} for a quicker start
  * @category layers
  * @since 0.1.0
  */
@@ -190,6 +273,16 @@ const notBuilt = (name: "forkserver" | "fork"): ProcessError =>
  * A server process that has loaded modules before and forks a child on request. Not part of this version: the layer fails
  * with `StartMethodUnavailable`.
  *
+ * **Example** (Another one where it is not available)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { StartMethod } from "effect-multiprocessing"
+ *
+ * export const ForkServerOrSpawn = StartMethod.layerForkServer().pipe(Layer.catch(() => StartMethod.layerSpawn))
+ * ```
+ *
+ * @see {@link layerSpawn} for the same children, started more slowly
  * @category layers
  * @since 0.1.0
  */
@@ -200,6 +293,16 @@ export const layerForkServer = (
 /**
  * A copy of this process. Not part of this version: the layer fails with `StartMethodUnavailable`.
  *
+ * **Example** (Another one where it is not available)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { StartMethod } from "effect-multiprocessing"
+ *
+ * export const ForkOrSpawn = StartMethod.layerFork.pipe(Layer.catch(() => StartMethod.layerSpawn))
+ * ```
+ *
+ * @see {@link layerSpawn} for what runs everywhere
  * @category layers
  * @since 0.1.0
  */
@@ -210,6 +313,21 @@ export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
 
 /**
  * What can run on this machine, the default first: Python's `get_all_start_methods`.
+ *
+ * **Example** (The default)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { StartMethod } from "effect-multiprocessing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [first] = yield* StartMethod.available
+ *   yield* Console.log(first)
+ * })
+ *
+ * await Effect.runPromise(program)
+ * // => spawn
+ * ```
  *
  * @category getters
  * @since 0.1.0
@@ -223,6 +341,32 @@ export const available: Effect.Effect<ReadonlyArray<Name>> = Effect.succeed(["sp
  *
  * The variable is read through `Config`, so a `ConfigProvider` can give it. An unknown name fails with
  * `StartMethodUnavailable`, which lists the valid ones.
+ *
+ * **Gotchas**
+ *
+ * The variable is read where the layer is built. A task finds the start method that it was started with.
+ *
+ * **Example** (Threads, by configuration)
+ *
+ * ```ts run
+ * import { ConfigProvider, Console, Effect, Layer } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const howStarted = Task.make("howStarted", {
+ *   module: import.meta.url,
+ *   handler: () => Effect.map(Process.current, (me) => me.startMethod)
+ * })
+ *
+ * const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ MULTIPROCESSING_START_METHOD: "threads" }))
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(howStarted)
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerConfig.pipe(Layer.provide(env))))
+ *
+ * Process.runMain(program)
+ * // => threads
+ * ```
  *
  * @category layers
  * @since 0.1.0

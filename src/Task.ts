@@ -159,7 +159,10 @@ export const make = <P = void, A = void, E = never, R = never>(name: string, opt
  *
  * **Gotchas**
  *
- * The handler must not return a promise; the type forbids it.
+ * - Payload and result are *copied*.
+ * - The handler must not return a promise; the type forbids it.
+ * - It cannot be interrupted while it computes: a worker that is not done within the `gracePeriod` is killed, and
+ *   nothing in it is finalized.
  *
  * **Example** (A pool's task)
  *

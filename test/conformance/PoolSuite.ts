@@ -470,6 +470,13 @@ export const suite = ({ claims, layer, name }: Method): void => {
             )
           }))
 
+        law("after it has replied keeps its reply", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            for (let i = 0; i < 5; i++) assert.strictEqual(yield* Pool.apply(pool, T.repliesAndExits, i), i)
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
+          }))
+
         law("is tried again as often as retryOnCrash says", () =>
           Effect.gen(function*() {
             const folder = yield* temporaryFolder
@@ -536,6 +543,31 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.deepStrictEqual(yield* Effect.forEach(queued, Fiber.join), squares(20))
           })
       )
+    }
+
+    if (claims.signals) {
+      law("a worker that is killed while it is idle is replaced, and nobody notices", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const before = yield* Pool.broadcast(pool, T.pid)
+          yield* Effect.sync(() => before.forEach((pid) => process.kill(pid, "SIGKILL")))
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(50)), squares(50))
+          const after = yield* Pool.broadcast(pool, T.pid)
+          assert.isFalse(after.some((pid) => before.includes(pid)))
+        }))
+
+      for (const bytes of [0, 1, 1000]) {
+        law(
+          `a worker that is killed ${bytes} bytes into a report fails the item that it held`,
+          () =>
+            Effect.gen(function*() {
+              const pool = yield* Pool.make({ processes: 1 })
+              const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.diesMidFrame, bytes)))
+              assert.strictEqual(reason._tag, "WorkerExited")
+              assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
+            })
+        )
+      }
     }
 
     const { outOfMemory } = claims

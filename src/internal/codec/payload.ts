@@ -5,12 +5,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
-import { wordsOf } from "./errors.ts"
-import { isFrameTooLarge } from "../protocol/frames.ts"
 import type { Crossed } from "../protocol/messages.ts"
+import { doesNotFit, whyNot } from "./reasons.ts"
 import type { Definition } from "./registry.ts"
 import { valueCodec } from "./schema.ts"
-import { isUncrossable, prepare } from "./values.ts"
+import { prepare } from "./values.ts"
 import type { Border } from "./values.ts"
 
 export const nameOf = (definition: Definition): string =>
@@ -18,34 +17,20 @@ export const nameOf = (definition: Definition): string =>
 
 /** Why a payload could not be encoded, or could not be posted. */
 export const payloadError = (what: string, cause: unknown): ProcessError => {
-  if (isUncrossable(cause)) {
-    const message = `${what}: ${cause.message}`
-    return new ProcessError({
-      reason: cause.handle === undefined
-        ? new CodecFailed({ phase: "payload", message })
-        : new NotShareable({ handle: cause.handle, message })
-    })
-  }
-  if (isFrameTooLarge(cause)) {
-    const { limit, size } = cause
-    return new ProcessError({
-      reason: new MessageTooLarge({
-        size,
-        limit,
-        message:
-          `${what}: the payload takes ${size} bytes, which is more than the limit of ${limit} bytes for a message. ` +
-          "Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith."
+  const why = whyNot(what, "payload", cause)
+  switch (why._tag) {
+    case "NotShareable":
+      return new ProcessError({ reason: new NotShareable({ handle: why.handle, message: why.message }) })
+    case "MessageTooLarge":
+      return new ProcessError({
+        reason: new MessageTooLarge({ size: why.size, limit: why.limit, message: why.message })
       })
-    })
+    case "CodecFailed": {
+      const { message } = why
+      const more = why.cause === undefined ? {} : { cause: why.cause }
+      return new ProcessError({ reason: new CodecFailed({ phase: "payload", message, ...more }) })
+    }
   }
-  const said = wordsOf(cause)
-  return new ProcessError({
-    reason: new CodecFailed({
-      phase: "payload",
-      message: `${what}: the payload cannot cross: ${said} Send plain data.`,
-      cause
-    })
-  })
 }
 
 /** Throws a ProcessError. Adds to `transfers` the buffers that the schema marks. */
@@ -62,7 +47,7 @@ export const encodePayload = (
       throw new ProcessError({
         reason: new CodecFailed({
           phase: "payload",
-          message: `${nameOf(definition)}: the payload does not fit its schema: ${String(Cause.squash(encoded.cause))}`
+          message: doesNotFit(nameOf(definition), "payload", Cause.squash(encoded.cause))
         })
       })
     }

@@ -10,8 +10,10 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { isError, wordsOf } from "../codec/errors.ts"
 import type { InitializerDefinition, TaskDefinition } from "../codec/registry.ts"
+import { doesNotFit, whyNot } from "../codec/reasons.ts"
+import type { Phase } from "../codec/reasons.ts"
 import type { ValueCodec } from "../codec/schema.ts"
-import { isUncrossable, prepare, prepareLossy } from "../codec/values.ts"
+import { prepare, prepareLossy } from "../codec/values.ts"
 import type { Border } from "../codec/values.ts"
 import type { Boot, Crossed, EncodedCauseReason, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
 import { CurrentProcess } from "../start/identity.ts"
@@ -52,26 +54,16 @@ export interface EffectRuntime {
   readonly close: () => Promise<void>
 }
 
-type Phase = "payload" | "success" | "error"
+const notFitting = (task: string, phase: Phase, issue: unknown): EncodedReason => ({
+  _tag: "CodecFailed",
+  phase,
+  message: doesNotFit(`task "${task}"`, phase, issue)
+})
 
-const codecFailed = (task: string, phase: Phase, cause: unknown): EncodedReason =>
-  isUncrossable(cause) && cause.handle !== undefined
-    ? { _tag: "NotShareable", handle: cause.handle, message: `task "${task}": ${cause.message}` }
-    : {
-      _tag: "CodecFailed",
-      phase,
-      message: `task "${task}": ${isUncrossable(cause) ? "" : `${phaseText[phase]} does not fit its schema: `}${
-        messageOf(cause)
-      }`
-    }
-
-const phaseText: Record<Phase, string> = {
-  payload: "the payload",
-  success: "the result",
-  error: "the error"
+const notCrossing = (task: string, cause: unknown): EncodedReason => {
+  const why = whyNot(`task "${task}"`, "error", cause)
+  return why._tag === "CodecFailed" ? { _tag: "CodecFailed", phase: "error", message: why.message } : why
 }
-
-const messageOf = (cause: unknown): string => isUncrossable(cause) ? cause.message : wordsOf(cause)
 
 const failed = (failure: EncodedFailure): ItemOutcome => ({ _tag: "Failure", failure })
 
@@ -105,11 +97,11 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
         return ["die", prepareLossy(explain(reason.defect), border)]
       case "Fail": {
         const encoded = codecOf(definition.error)?.encode(reason.error, []) ?? Exit.succeed(reason.error)
-        if (Exit.isFailure(encoded)) return codecFailed(definition.name, "error", Cause.squash(encoded.cause))
+        if (Exit.isFailure(encoded)) return notFitting(definition.name, "error", Cause.squash(encoded.cause))
         try {
           return ["fail", prepare(encoded.value, border, "error")]
         } catch (cause) {
-          return codecFailed(definition.name, "error", cause)
+          return notCrossing(definition.name, cause)
         }
       }
     }
@@ -133,7 +125,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     const encoded = codec.encode(exit.value, transfers)
     return Exit.isSuccess(encoded)
       ? { _tag: "Success", value: encoded.value, transfers }
-      : failed({ _tag: "Border", reason: codecFailed(definition.name, "success", Cause.squash(encoded.cause)) })
+      : failed({ _tag: "Border", reason: notFitting(definition.name, "success", Cause.squash(encoded.cause)) })
   }
 
   const effectOf = (definition: TaskDefinition, payload: unknown): Effect.Effect<unknown, unknown> =>
@@ -151,7 +143,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     if (Exit.isFailure(decoded)) {
       done(failed({
         _tag: "Border",
-        reason: codecFailed(definition.name, "payload", Cause.squash(decoded.cause))
+        reason: notFitting(definition.name, "payload", Cause.squash(decoded.cause))
       }))
       return { interrupt: (onEnd) => onEnd?.() }
     }
@@ -196,7 +188,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
         return undefined
       }
       const cause = Cause.squash(exit.cause)
-      return { message: messageOf(cause), cause: prepareLossy(cause, border) }
+      return { message: wordsOf(cause), cause: prepareLossy(cause, border) }
     },
     close: () => {
       interruptBuilding?.()

@@ -5,10 +5,10 @@
  */
 import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
+import { whyNot } from "../codec/reasons.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
-import { isUncrossable, prepare, prepareLossy, revive } from "../codec/values.ts"
-import { isFrameTooLarge } from "../protocol/frames.ts"
+import { prepare, prepareLossy, revive } from "../codec/values.ts"
 import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
@@ -72,32 +72,13 @@ const orphanMillis = 500
 /** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
 const stretchMillis = 5
 
-const reasonOf = (cause: unknown, phase: "payload" | "success" | "error", what: string): EncodedReason => {
-  if (isUncrossable(cause)) {
-    return cause.handle === undefined
-      ? { _tag: "CodecFailed", phase, message: `${what}: ${cause.message}` }
-      : { _tag: "NotShareable", handle: cause.handle, message: `${what}: ${cause.message}` }
-  }
-  if (isFrameTooLarge(cause)) {
-    return {
-      _tag: "MessageTooLarge",
-      size: cause.size,
-      limit: cause.limit,
-      message:
-        `${what}: the ${
-          phase === "error" ? "error" : "result"
-        } takes ${cause.size} bytes, which is more than the limit of ` +
-        `${cause.limit} bytes for a message. Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith.`
-    }
-  }
-  const message = wordsOf(cause)
-  const subject = phase === "error" ? "error" : "result"
-  return {
-    _tag: "CodecFailed",
-    phase,
-    message: `${what}: the ${subject} cannot cross: ${message} Give plain data.`,
-    cause: prepareLossy(cause, { sharesMemory: false })
-  }
+const reasonOf = (cause: unknown, phase: "success" | "error", what: string): EncodedReason => {
+  const why = whyNot(what, phase, cause)
+  if (why._tag !== "CodecFailed") return why
+  const { message } = why
+  return why.cause === undefined
+    ? { _tag: "CodecFailed", phase, message }
+    : { _tag: "CodecFailed", phase, message, cause: prepareLossy(why.cause, { sharesMemory: false }) }
 }
 
 const border = (reason: EncodedReason): EncodedFailure => ({ _tag: "Border", reason })

@@ -3,7 +3,7 @@ import type { Block } from "../../../src/internal/pool/model.ts"
 import { announce, computes, die, finish, flush, kindOf, lastReport, post, read, start } from "./child.ts"
 import { tell } from "./tell.ts"
 import { payloadOf } from "./world.ts"
-import type { Queued, SimJob, SimWorker, Small, World } from "./world.ts"
+import type { Queued, SimJob, SimWorker, World } from "./world.ts"
 
 export type Action =
   | {
@@ -28,7 +28,7 @@ export type Action =
       | "Answer"
     readonly worker: SimWorker
   }
-  | { readonly _tag: "Grace" | "Elapse"; readonly worker: SimWorker; readonly run: number }
+  | { readonly _tag: "Ask" | "Grace" | "Elapse"; readonly worker: SimWorker; readonly run: number }
   | { readonly _tag: "Submit" | "Supply" | "Consume" | "ConsumeOne" | "Interrupt"; readonly job: SimJob }
   | { readonly _tag: "Close" | "Terminate" }
 
@@ -52,6 +52,7 @@ export const weights: Record<Action["_tag"], number> = {
   Look: 2,
   Assume: 1,
   Answer: 2,
+  Ask: 2,
   Grace: 1,
   Elapse: 1,
   Submit: 4,
@@ -120,11 +121,14 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
     if (!world.draining && world.small === undefined) out.push({ _tag: "Assume", worker })
   }
   if (worker.answers.length > 0) out.push({ _tag: "Answer", worker })
-  // the grace is long: at its end the worker has read the Cancel, or has computed one item all the time
+  // both waits are long: at their end the worker has read the Cancel, or has computed one item all the time
   const behind = worker.outbox.length > 0 ||
     (worker.inbox.length > 0 && worker.phase === "up" && !computes(world, worker))
   if (behind) return
-  for (const run of worker.graces) out.push({ _tag: "Grace", worker, run })
+  for (const run of worker.asks) out.push({ _tag: "Ask", worker, run })
+  for (const run of worker.graces) {
+    if (!worker.asks.has(run)) out.push({ _tag: "Grace", worker, run })
+  }
 }
 
 const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void => {
@@ -156,12 +160,10 @@ const ofHead = ({ draining, small }: World, worker: SimWorker, { chunk }: Queued
 export const act = (world: World, action: Action): void => {
   world.now += world.plan.tick
   perform(world, action)
-  if (world.small !== undefined) world.workers.forEach((worker) => hurry(world, worker, world.small!))
-}
-
-const hurry = (world: World, worker: SimWorker, { answers }: Small): void => {
-  if (answers === "at once") { while (worker.questions.length > 0) actOn(world, worker, "Look") }
-  while (worker.outbox.length > 0) post(world, worker)
+  if (world.small === undefined) return
+  for (const worker of world.workers) {
+    while (worker.outbox.length > 0) post(world, worker)
+  }
 }
 
 const perform = (world: World, action: Action): void => {
@@ -183,11 +185,16 @@ const perform = (world: World, action: Action): void => {
     case "Terminate":
       world.terminates = false
       return tell(world, { _tag: "TerminateRequested" })
-    case "Grace":
-      action.worker.graces.delete(action.run)
-      action.worker.reads = true
-      action.worker.questions.push({ run: action.run, late: true })
-      return world.small === undefined ? undefined : actOn(world, action.worker, "Look")
+    case "Ask":
+    case "Grace": {
+      const { run, worker } = action
+      const late = action._tag === "Grace"
+      if (late) worker.graces.delete(run)
+      else worker.asks.delete(run)
+      worker.reads = true
+      worker.questions.push({ run, late })
+      return world.small === undefined ? undefined : actOn(world, worker, "Look")
+    }
     case "Elapse": {
       const run = world.runs.get(action.run)!
       const index = run.timer
@@ -199,7 +206,7 @@ const perform = (world: World, action: Action): void => {
   }
 }
 
-type OnWorker = Exclude<Extract<Action, { readonly worker: SimWorker }>["_tag"], "Grace" | "Elapse">
+type OnWorker = Exclude<Extract<Action, { readonly worker: SimWorker }>["_tag"], "Ask" | "Grace" | "Elapse">
 
 const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
   switch (tag) {

@@ -2,6 +2,7 @@
  * A worker as the runner's session is: it takes its runs in their order, announces items or not, reports successes
  * together, ends a run that fails fast with its first failure, and answers a Cancel. It may die at any moment.
  */
+import { begins } from "./laws.ts"
 import type { ItemKind } from "./plans.ts"
 import { tell } from "./tell.ts"
 import { isMarkedValue, itemOf } from "./world.ts"
@@ -50,6 +51,7 @@ export const read = (world: World, worker: SimWorker): void => {
 
 export const start = (world: World, worker: SimWorker, announced: boolean): void => {
   const head = worker.queue[0]!
+  begins(world, head.chunk.run)
   worker.running = true
   worker.announced = announced
   worker.loaded.add(head.chunk.job.options.task)

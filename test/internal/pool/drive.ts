@@ -19,7 +19,7 @@ const choose = (actions: ReadonlyArray<Action>, choice: number): Action | undefi
 }
 
 /** Patience: these come when nothing else can. */
-const isLate = ({ _tag }: Action): boolean => _tag === "Grace" || _tag === "Elapse"
+const isLate = ({ _tag }: Action): boolean => _tag === "Ask" || _tag === "Grace" || _tag === "Elapse"
 
 /** Its items end by themselves, or with a time limit. */
 const isEndless = ({ plan }: SimJob): boolean =>

@@ -20,9 +20,10 @@ const faults = new Set<Action["_tag"]>(["Crash", "FailToLaunch", "Interrupt", "C
 
 /** Patience is long: a grace is over when nothing else goes on. */
 const possible = (world: World): ReadonlyArray<Action> => {
+  const isLate = ({ _tag }: Action): boolean => _tag === "Grace" || (_tag === "Ask" && world.small?.asks === "late")
   const actions = enabled(world)
-  const goesOn = actions.some(({ _tag }) => _tag !== "Grace" && !faults.has(_tag))
-  return goesOn ? actions.filter(({ _tag }) => _tag !== "Grace") : actions
+  const goesOn = actions.some((action) => !isLate(action) && !faults.has(action._tag))
+  return goesOn ? actions.filter((action) => !isLate(action)) : actions
 }
 
 /** The same action in this world: it names a worker or a job of the world in which it was found. */
@@ -99,14 +100,15 @@ const workerKey = (worker: SimWorker): unknown =>
     worker.sent,
     worker.questions,
     worker.answers,
+    Array.from(worker.asks),
     Array.from(worker.graces),
     worker.runs.map(({ first, id, proven, reported, timer }) => [id, first, reported, proven, timer])
   ]
 
 // ---------------------------------------------------------------------------------------------------- the worlds
 
-const atOnce: Small = { announces: "some", answers: "at once" }
-const atSomeTime: Small = { announces: "some", answers: "some time" }
+const patient: Small = { announces: "some", asks: "late" }
+const impatient: Small = { announces: "some", asks: "early" }
 const three: ReadonlyArray<ItemKind> = ["ok", "ok", "ok"]
 const calm = { faults: 0, interrupts: 0 }
 const crash = { interrupts: 0 }
@@ -115,59 +117,59 @@ const interruption = { faults: 0 }
 const apply = (kind: ItemKind, options?: Partial<JobPlan>): JobPlan => smallJob("apply", [kind], options)
 
 const worlds: ReadonlyArray<readonly [string, Plan, Small]> = [
-  ["a map, a crash, an interruption", smallPlan([smallJob("map", three)]), atOnce],
-  ["a map, an interruption, answers that come late", smallPlan([smallJob("map", three)], interruption), atSomeTime],
-  ["three calls, a crash, an interruption", smallPlan([apply("ok"), apply("ok"), apply("ok")]), atOnce],
-  ["a map that fails, a crash, an interruption", smallPlan([smallJob("map", ["ok", "fail", "ok"])]), atOnce],
+  ["a map, a crash, an interruption", smallPlan([smallJob("map", three)]), patient],
+  ["a map, an interruption, questions at any time", smallPlan([smallJob("map", three)], interruption), impatient],
+  ["three calls, a crash, an interruption", smallPlan([apply("ok"), apply("ok"), apply("ok")]), patient],
+  ["a map that fails, a crash, an interruption", smallPlan([smallJob("map", ["ok", "fail", "ok"])]), patient],
   [
     "a map with an item that ends its worker, and a retry",
     smallPlan([smallJob("map", ["ok", "crash", "ok"], { retries: 1 })], calm),
-    atOnce
+    patient
   ],
   [
     "a map in one message that is refused, a crash, an interruption",
     smallPlan([smallJob("map", ["ok", "unsendable", "ok"], { chunkSize: 3 })]),
-    atOnce
+    patient
   ],
   [
     "a map with items that do not end, an interruption",
     smallPlan([smallJob("map", ["slow", "deaf", "ok"])], interruption),
-    atSomeTime
+    impatient
   ],
   [
     "a map with a time limit, an interruption",
     smallPlan([smallJob("map", ["slow", "deaf", "ok"], { timed: true })], interruption),
-    atSomeTime
+    impatient
   ],
   [
     "three calls with a time limit",
     smallPlan([apply("slow", { timed: true }), apply("deaf", { timed: true }), apply("ok")], calm),
-    atSomeTime
+    impatient
   ],
   [
     "calls for one worker, a crash",
     smallPlan([apply("ok", { bound: 0 }), apply("ok", { bound: 1 }), apply("ok")], crash),
-    atOnce
+    patient
   ],
   [
     "what moves, a crash",
     smallPlan([{ ...smallJob("map", three), items: three.map((kind) => ({ kind, moves: kind === "ok" })) }], crash),
-    atOnce
+    patient
   ],
   [
     "a stream in a window of two, a crash",
     smallPlan([smallJob("stream", three, { window: 2, chunkSize: 2 })], crash),
-    atOnce
+    patient
   ],
-  ["a stream in a window of its own, a crash", smallPlan([smallJob("stream", three, { grain: 3 })], crash), atOnce],
-  ["a stream, an interruption", smallPlan([smallJob("stream", three, { window: 2 })], interruption), atOnce],
-  ["a pool that closes, a crash", smallPlan([smallJob("map", three)], { ...crash, closes: true }), atOnce],
+  ["a stream in a window of its own, a crash", smallPlan([smallJob("stream", three, { grain: 3 })], crash), patient],
+  ["a stream, an interruption", smallPlan([smallJob("stream", three, { window: 2 })], interruption), patient],
+  ["a pool that closes, a crash", smallPlan([smallJob("map", three)], { ...crash, closes: true }), patient],
   [
     "a pool that closes and terminates",
     smallPlan([smallJob("map", three)], { ...calm, closes: true, terminates: true }),
-    atOnce
+    patient
   ],
-  ["a pool that breaks", smallPlan([smallJob("map", three)], { ...crash, maxRestarts: 0 }), atOnce]
+  ["a pool that breaks", smallPlan([smallJob("map", three)], { ...crash, maxRestarts: 0 }), patient]
 ]
 
 describe("the laws hold in all orders of events", () => {

@@ -463,6 +463,10 @@ const noStall = (world: World): void => {
   }
 }
 
+/** An item begins in a worker. */
+export const begins = (world: World, run: number): void =>
+  hold(world, world.runs.get(run)?.job.phase !== "settled", "nothing of a call begins when it has ended")
+
 // ---------------------------------------------------------------------------------------------------- at the end
 
 /** When all is quiet: every call has ended, and the books are even. */

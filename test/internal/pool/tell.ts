@@ -32,12 +32,14 @@ const perform = (world: World, command: Command): void => {
     case "Cancel": {
       const worker = workerAt(world, command.worker)
       worker.outbox.push({ _tag: "Cancel", run: command.run })
-      worker.questions.push({ run: command.run, late: false })
+      worker.asks.add(command.run)
       worker.graces.add(command.run)
       return
     }
     case "CancelEnded":
-      return void workerAt(world, command.worker).graces.delete(command.run)
+      workerAt(world, command.worker).asks.delete(command.run)
+      workerAt(world, command.worker).graces.delete(command.run)
+      return
     case "Kill":
       workerAt(world, command.worker).doomed = true
       return

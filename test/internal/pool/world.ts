@@ -55,6 +55,8 @@ export interface SimWorker {
   readonly sent: Array<Report>
   readonly questions: Array<{ readonly run: number; readonly late: boolean }>
   readonly answers: Array<{ readonly run: number; readonly late: boolean; readonly running: number | undefined }>
+  /** Runs about which it will be asked a moment after their Cancel, and again when the grace is over. */
+  readonly asks: Set<number>
   readonly graces: Set<number>
   /** What the dispatcher has been told and has commanded. */
   ready: boolean
@@ -117,8 +119,8 @@ export interface Expected {
 export interface Small {
   /** Whether items are announced: all, none, or each as it comes. */
   readonly announces: "all" | "none" | "some"
-  /** What a worker runs is answered at once, or at some time. */
-  readonly answers: "at once" | "some time"
+  /** A worker is asked what it runs at some time, or when nothing else goes on. */
+  readonly asks: "early" | "late"
 }
 
 export interface World {
@@ -224,6 +226,7 @@ export const addWorker = (world: World, id: number): void => {
     sent: [],
     questions: [],
     answers: [],
+    asks: new Set(),
     graces: new Set(),
     ready: false,
     killed: false,
