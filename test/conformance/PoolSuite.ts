@@ -777,7 +777,6 @@ export const suite = ({ claims, layer, name }: Method): void => {
             Stream.runCollect(Pool.imap(pool, T.square, [1])),
             Effect.flatMap(Pool.applyAsync(pool, T.square, 1), Fiber.join),
             Stream.runCollect(Pool.imapUnordered(pool, T.square, [1])),
-            Stream.runCollect(Pool.imapExit(pool, T.square, [1])),
             Pool.broadcast(pool, T.square, 1)
           ]
           for (const call of calls) {
@@ -786,6 +785,36 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.include(reason.message, "Pool")
           }
         }))
+
+      law(
+        "closed, it gives every item of imapExit that outcome, and the stream does not fail",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            yield* Pool.close(pool)
+            for (const items of [numbers(40), Stream.fromIterable(numbers(40)), [] as ReadonlyArray<number>]) {
+              const exits = yield* Stream.runCollect(Pool.imapExit(pool, T.square, items))
+              assert.lengthOf(exits, Array.isArray(items) ? items.length : 40)
+              for (const exit of exits) assert.strictEqual(reasonOf(exit)._tag, "Closed")
+            }
+          })
+      )
+
+      law(
+        "terminated while imapExit is consumed, it gives the outcomes that it has, and Closed for the others",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const exits = yield* Pool.imapExit(pool, T.square, numbers(30), { chunkSize: 2, buffer: 4 }).pipe(
+              Stream.rechunk(1),
+              Stream.tap((exit) => Exit.isSuccess(exit) && exit.value === 0 ? Pool.terminate(pool) : Effect.void),
+              Stream.runCollect
+            )
+            assert.lengthOf(exits, 30)
+            assert.deepStrictEqual(exits[0], Exit.succeed(0))
+            assert.strictEqual(reasonOf(exits[29]!)._tag, "Closed")
+          })
+      )
 
       law("terminated, it settles everything that was pending", () =>
         Effect.gen(function*() {

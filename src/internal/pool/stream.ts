@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { ProcessError } from "../../ProcessError.ts"
 import { decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
@@ -32,6 +33,8 @@ interface Outlet {
   readonly put: (index: number, outcome: Outcome) => void
   /** An outcome that is not the pool's: the payload could not be encoded. */
   readonly putOwn: (index: number, outcome: Outcome) => void
+  /** The same outcome for every item before this one that has none. */
+  readonly fill: (before: number, outcome: Outcome) => void
   /** What may be taken now, and how much of it is the pool's; or the failure that comes next. */
   readonly take: () => {
     readonly values: Array<unknown>
@@ -70,6 +73,13 @@ const makeOutlet = (mode: StreamMode): Outlet => {
     putOwn: (index, outcome) => {
       own.add(index)
       put(index, outcome)
+    },
+    fill: (before, outcome) => {
+      for (let index = next; index < before; index++) {
+        if (byIndex.has(index)) continue
+        own.add(index)
+        byIndex.set(index, outcome)
+      }
     },
     take: () => {
       const values: Array<unknown> = []
@@ -164,6 +174,9 @@ const openStream = Effect.fnUntraced(function*(items: Stream.Stream<unknown, unk
   return source
 })
 
+/** How many items are read at once that no pool runs. */
+const itemsOfNobody = 16
+
 export const streamAll = (
   engine: Engine,
   definition: TaskDefinition,
@@ -179,6 +192,8 @@ export const streamAll = (
     let ending: Cause.Cause<unknown> | undefined
     let supplied = 0
     let sourceEnded = false
+    /** The pool has ended: the outcome of every item that has none, also of those to come. */
+    let gone: Exit.Exit<never, ProcessError> | undefined
 
     const notify = (): void => {
       const resume = waiting
@@ -193,6 +208,10 @@ export const streamAll = (
         if (sourceEnded) return
         const first = supplied
         supplied += values.length
+        if (gone !== undefined) {
+          outlet.fill(supplied, gone)
+          return notify()
+        }
         const { border } = engine.options.launcher
         try {
           return sendBlocks(encodeBlocks(definition, values, first, border), false)
@@ -219,7 +238,9 @@ export const streamAll = (
         if (sourceEnded) return
         sourceEnded = true
         ending ??= cause
-        sendBlocks([], true)
+        if (gone === undefined) return sendBlocks([], true)
+        over = true
+        notify()
       }
     }
 
@@ -245,8 +266,14 @@ export const streamAll = (
         notify()
       },
       onAbandoned: (error) => {
-        over = true
-        ending ??= Cause.fail(error)
+        if (mode.exits && !sourceEnded) {
+          gone = Exit.fail(error)
+          outlet.fill(supplied, gone)
+        } else {
+          over = true
+          if (mode.exits) outlet.fill(supplied, Exit.fail(error))
+          else ending ??= Cause.fail(error)
+        }
         notify()
       },
       onPull: (count) => source.ask(count)
@@ -283,6 +310,8 @@ export const streamAll = (
       }
       if (failure !== undefined) return Effect.failCause(failure)
       if (over) return ending === undefined ? Cause.done() : Effect.failCause(ending)
+      // nobody else asks the source any more
+      if (gone !== undefined) queueMicrotask(() => source.ask(itemsOfNobody))
       return Effect.flatMap(ready, () => pull)
     })
     return Stream.fromPull(Effect.succeed(pull))
