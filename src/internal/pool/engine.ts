@@ -100,18 +100,21 @@ export const dispatch = (engine: Engine, event: Event): void => {
   engine.events.push(event)
   if (engine.busy) return
   engine.busy = true
-  try {
-    // a command may bring the next event: it waits here until this one is carried out
-    for (let i = 0; i < engine.events.length; i++) {
-      const next = engine.events[i]!
+  const defects: Array<unknown> = []
+  // a command may bring the next event: it waits here until this one is carried out
+  for (let i = 0; i < engine.events.length; i++) {
+    const next = engine.events[i]!
+    try {
       execute(engine, transition(engine.state, next))
-      // the outcomes of what it held have been told by now
-      if (next._tag === "WorkerExited" || next._tag === "LaunchFailed") engine.workers.delete(next.worker)
+    } catch (defect) {
+      defects.push(defect) // a bug of ours; the events behind it are somebody's results
     }
-  } finally {
-    engine.events = []
-    engine.busy = false
+    // the outcomes of what it held have been told by now
+    if (next._tag === "WorkerExited" || next._tag === "LaunchFailed") engine.workers.delete(next.worker)
   }
+  engine.events = []
+  engine.busy = false
+  if (defects.length > 0) throw defects[0]
 }
 
 const execute = (engine: Engine, commands: ReadonlyArray<Command>): void => {

@@ -102,7 +102,7 @@ export const after = (millis: number, then: () => void): () => void => {
 }
 
 /** The end of a channel comes a moment before the end of its child; if that does not come, the channel broke. */
-const silenceMillis = 300
+const silenceMillis = 1000
 
 const withWords = (message: string, words: string): string => words === "" ? message : `${message}\n${words}`
 
