@@ -14,7 +14,5 @@ export interface Channel<in Out, out In> {
   readonly post: (batch: ReadonlyArray<Out>, transfers?: ReadonlyArray<ArrayBuffer>) => void
   /** Called once; batches that came before are delivered then. `onClose` comes after the last batch, once. */
   readonly listen: (onBatch: (batch: ReadonlyArray<In>) => void, onClose: () => void) => void
-  /** Whether an idle channel keeps the event loop alive. */
-  readonly keepAlive: (alive: boolean) => void
   readonly close: () => void
 }

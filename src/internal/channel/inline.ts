@@ -56,7 +56,6 @@ export const makePair = <A, B>(): readonly [Channel<A, B>, Channel<B, A>] => {
       if (over) queueMicrotask(onClose)
       else mine.onClose = onClose
     },
-    keepAlive: () => {},
     close
   })
 

@@ -45,7 +45,6 @@ export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In
       const rest = withQueued<In>(port, [])
       if (rest.length > 0) onBatch?.(rest)
     },
-    keepAlive: (alive) => alive ? port.ref() : port.unref(),
     close: () => {
       closed = true
       port.close()

@@ -11,11 +11,6 @@ import type { Readable, Writable } from "node:stream"
 import { decodeBody, encodeFrame, makeFrameReader } from "../protocol/frames.ts"
 import type { Channel } from "./Channel.ts"
 
-interface Ref {
-  readonly ref?: () => void
-  readonly unref?: () => void
-}
-
 const listenTo = <In>(
   readable: Readable,
   limit: number,
@@ -55,9 +50,6 @@ export const fromStreams = <Out, In>(writable: Writable, readable: Readable, lim
       if (!writable.destroyed) writable.write(frame)
     },
     listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
-    keepAlive: (alive) => {
-      for (const stream of [writable, readable] as ReadonlyArray<Ref>) alive ? stream.ref?.() : stream.unref?.()
-    },
     close: () => {
       writable.destroy()
     }
@@ -81,7 +73,6 @@ export const fromDescriptor = <Out, In>(readable: Readable, descriptor: number, 
       }
     },
     listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
-    keepAlive: (alive) => alive ? (readable as Ref).ref?.() : (readable as Ref).unref?.(),
     close: () => {
       closed = true
       readable.destroy()

@@ -26,9 +26,6 @@ export const autoSize = ({ complete, itemMillis, waiting, workers }: Shape): num
   return complete ? Math.min(byTime, Math.max(1, Math.ceil(waiting / (2 * workers)))) : byTime
 }
 
-/** Python's default for `map`: a quarter of an even share. */
-export const pythonSize = (items: number, workers: number): number => Math.ceil(items / (workers * 4))
-
 /**
  * The next estimate of an item's time. A batch says more than a single item, which may have paid for a first call.
  */

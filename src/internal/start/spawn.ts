@@ -92,7 +92,6 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
     transfers: false,
     post: () => {},
     listen: () => {},
-    keepAlive: () => {},
     close: () => {}
   },
   onEnd: (listener) =>

@@ -222,17 +222,5 @@ export const suite = (name: string, make: () => Pair, claims: ChannelClaims): vo
       await atA.untilClosed()
       assert.deepStrictEqual([atA.messages, atB.messages], [[], []])
     })
-
-    law("whether it keeps the program alive can be said at any time", async () => {
-      const [a, b] = open()
-      const atB = receive(b)
-      for (const alive of [false, true, true, false]) a.keepAlive(alive)
-      b.keepAlive(true)
-      a.post(["text"])
-      await atB.until(1)
-      a.close()
-      a.keepAlive(true)
-      a.keepAlive(false)
-    })
   })
 }

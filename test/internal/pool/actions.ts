@@ -121,14 +121,22 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
     if (!world.draining && world.small === undefined) out.push({ _tag: "Assume", worker })
   }
   if (worker.answers.length > 0) out.push({ _tag: "Answer", worker })
-  // both waits are long: at their end the worker has read the Cancel, or has computed one item all the time
-  const behind = worker.outbox.length > 0 ||
-    (worker.inbox.length > 0 && worker.phase === "up" && !computes(world, worker))
-  if (behind) return
-  for (const run of worker.asks) out.push({ _tag: "Ask", worker, run })
-  for (const run of worker.graces) {
-    if (!worker.asks.has(run)) out.push({ _tag: "Grace", worker, run })
+  const behind = isBehind(world, worker)
+  for (const run of worker.asks) {
+    if (!behind || worker.queue.length === 0) out.push({ _tag: "Ask", worker, run })
   }
+  for (const run of worker.graces) {
+    if (!behind && !worker.asks.has(run)) out.push({ _tag: "Grace", worker, run })
+  }
+}
+
+/**
+ * The waits after a Cancel are long: at their end a worker has read it, or has computed one item all the time. Only of an
+ * idle one the run and its Cancel may still be on their way.
+ */
+const isBehind = (world: World, worker: SimWorker): boolean => {
+  const unread = worker.outbox.length > 0 || worker.inbox.length > 0
+  return unread && worker.phase === "up" && !computes(world, worker)
 }
 
 const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void => {
@@ -191,6 +199,7 @@ const perform = (world: World, action: Action): void => {
       const late = action._tag === "Grace"
       if (late) worker.graces.delete(run)
       else worker.asks.delete(run)
+      if (isBehind(world, worker)) return void worker.answers.push({ run, late, running: undefined })
       worker.reads = true
       worker.questions.push({ run, late })
       return world.small === undefined ? undefined : actOn(world, worker, "Look")

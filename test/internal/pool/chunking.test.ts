@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { autoSize, chunkMillis, maxChunkItems, nextMean, pythonSize } from "../../../src/internal/pool/chunking.ts"
+import { autoSize, chunkMillis, maxChunkItems, nextMean } from "../../../src/internal/pool/chunking.ts"
 
 const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 /** From nothing to minutes, small and large alike. */
@@ -35,13 +35,6 @@ describe("chunking", () => {
 
   it.prop("an item of unknown cost travels alone", { waiting, workers }, (given) => {
     for (const complete of [false, true]) assert.strictEqual(autoSize({ ...given, itemMillis: undefined, complete }), 1)
-  }, options)
-
-  it.prop("the size for Python is Python's", { items: waiting, workers }, ({ items, workers }) => {
-    // chunksize, extra = divmod(len(iterable), len(self._pool) * 4)
-    const extra = items % (workers * 4)
-    const chunkSize = (items - extra) / (workers * 4)
-    assert.strictEqual(pythonSize(items, workers), extra > 0 ? chunkSize + 1 : chunkSize)
   }, options)
 
   it.prop("an estimate lies between what was estimated and what was measured", {

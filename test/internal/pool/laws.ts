@@ -56,7 +56,7 @@ export const before = (world: World, event: Event): void => {
       return
     case "Interrupted": {
       const job = jobAt(world, event.job)
-      if (job.phase === "live") job.phase = "stopped"
+      if (job.phase === "live") stopped(job)
       return
     }
     case "WorkerReady":
@@ -76,6 +76,12 @@ export const before = (world: World, event: Event): void => {
       if (run !== undefined) reported(world, run, event)
     }
   }
+}
+
+const stopped = (job: SimJob): void => {
+  job.phase = "stopped"
+  // what was out of time before has to prove it again: the job did not wait for it then
+  for (const run of job.runs) run.proven = false
 }
 
 const supplied = (job: SimJob, event: Extract<Event, { readonly _tag: "Submitted" | "Supplied" }>): void => {
@@ -105,7 +111,8 @@ const reported = (world: World, run: Run, event: RunEvent): void => {
       if (!run.cancelled) giveBack(run, 0, run.length)
       return
     case "Answered":
-      if (event.running !== run.id) run.proven = true
+      // early, an idle worker proves nothing
+      if (event.running !== run.id && (event.late || event.running !== undefined)) run.proven = true
       return
     case "TimeElapsed":
       if (run.reported <= event.index) expect(world, run, event.index, "TimedOut")
@@ -182,7 +189,7 @@ export const check = (world: World, event: Event, command: Command): void => {
       const job = jobAt(world, command.job)
       outcome(world, job, index, failure._tag)
       if (failure._tag === "Reported") ownResult(world, job, index, failure.detail as Value, worker)
-      if (job.options.failFast) job.phase = "stopped"
+      if (job.options.failFast) stopped(job)
       return
     }
     case "Settled":
@@ -429,7 +436,7 @@ const afterJob = (world: World, job: SimJob): void => {
   } else {
     const blocks = world.state.jobs.get(job.id)?.blocks
     hold(world, blocks !== undefined && Deque.size(blocks) === 0, "a stopped job keeps no payload alive")
-    hold(world, job.runs.length > 0, "a stopped job is over when nothing of it runs")
+    hold(world, !job.runs.every(({ proven }) => proven), "a stopped job is over when nothing of it runs")
     hold(world, job.runs.every(({ cancelled }) => cancelled), "what runs of a stopped job is cancelled")
   }
 }
