@@ -121,6 +121,7 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
     if (!world.draining && world.small === undefined) out.push({ _tag: "Assume", worker })
   }
   if (worker.answers.length > 0) out.push({ _tag: "Answer", worker })
+  if (worker.outbox.length > 0) return
   const behind = isBehind(world, worker)
   for (const run of worker.asks) {
     if (!behind || worker.queue.length === 0) out.push({ _tag: "Ask", worker, run })
@@ -131,13 +132,11 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
 }
 
 /**
- * The waits after a Cancel are long: at their end a worker has read it, or has computed one item all the time. Only of an
- * idle one the run and its Cancel may still be on their way.
+ * The waits after a Cancel are long: at their end it is posted, and its worker has read it or has computed one item all the
+ * time. Only to an idle one the run and its Cancel may still be on their way.
  */
-const isBehind = (world: World, worker: SimWorker): boolean => {
-  const unread = worker.outbox.length > 0 || worker.inbox.length > 0
-  return unread && worker.phase === "up" && !computes(world, worker)
-}
+const isBehind = (world: World, worker: SimWorker): boolean =>
+  worker.inbox.length > 0 && worker.phase === "up" && !computes(world, worker)
 
 const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void => {
   const { inbox, leaving, queue, running, said } = worker

@@ -42,10 +42,12 @@ const runOn = (world: World, worker: number, id: number): Run | undefined => {
 export const before = (world: World, event: Event): void => {
   world.expected.length = 0
   world.timed = undefined
+  world.refused = undefined
   switch (event._tag) {
     case "Submitted": {
       const job = jobAt(world, event.job)
       job.phase = "live"
+      if (world.pool !== "open") world.refused = job
       return supplied(job, event)
     }
     case "Supplied":
@@ -70,6 +72,7 @@ export const before = (world: World, event: Event): void => {
       return
     case "TerminateRequested":
       world.pool = "ended"
+      world.terminated = true
       return
     default: {
       const run = runOn(world, event.worker, event.run)
@@ -213,6 +216,7 @@ export const check = (world: World, event: Event, command: Command): void => {
     case "Broken":
       world.broken++
       world.pool = "ended"
+      world.terminated = true
       return hold(world, command.restarts === world.unexpected, "the pool says how many workers died")
     case "Ended":
       world.ended++
@@ -406,11 +410,13 @@ export const after = (world: World): void => {
   if (timed !== undefined && timed.job.phase === "live" && !timed.cancelled) {
     hold(world, timed.timer >= 0, "an item's time counts from its start, when its task is loaded")
   }
+  hold(world, (world.refused?.phase ?? "abandoned") === "abandoned", "a pool that closes takes no job")
   for (const job of world.jobs) afterJob(world, job)
   for (const worker of world.workers) {
     if (worker.phase === "gone") continue
     books(world, worker)
     if (world.pool === "ended") hold(world, worker.killed || worker.closed, "a pool that has ended lets its workers go")
+    if (world.terminated) hold(world, worker.killed, "a pool that terminates kills its workers")
   }
   const living = world.workers.filter(({ phase }) => phase !== "gone").length
   if (world.pool !== "ended") hold(world, living === world.plan.processes, "a worker that is gone is replaced")

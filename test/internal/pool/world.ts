@@ -131,6 +131,7 @@ export interface World {
   readonly runs: Map<number, Run>
   readonly small: Small | undefined
   pool: "open" | "closing" | "ended"
+  terminated: boolean
   readonly deaths: Array<number>
   unexpected: number
   broken: number
@@ -147,6 +148,8 @@ export interface World {
   readonly expected: Array<Expected>
   /** The run whose item has started, when its time is limited. */
   timed: Run | undefined
+  /** The job that came when the pool was closing. */
+  refused: SimJob | undefined
   readonly log: Array<Event | Command>
 }
 
@@ -191,6 +194,7 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   runs: new Map(),
   small,
   pool: "open",
+  terminated: false,
   deaths: [],
   unexpected: 0,
   broken: 0,
@@ -204,6 +208,7 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   draining: false,
   expected: [],
   timed: undefined,
+  refused: undefined,
   log: []
 })
 
