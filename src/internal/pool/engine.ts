@@ -245,8 +245,9 @@ const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
   const ask = (late: boolean): void =>
     askRunning(worker, run, (running) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, late }))
   const asked = [
-    after(Math.min(answerMillis, graceMillis), () => ask(false)),
-    after(graceMillis, () => ask(true))
+    after(answerMillis, () => ask(false)),
+    // never at once: a child in another run would be let go, and could begin this one before it reads the Cancel
+    after(Math.max(graceMillis, 2 * answerMillis), () => ask(true))
   ]
   worker.graces.set(run, () => asked.forEach((giveUp) => giveUp()))
 }
