@@ -663,21 +663,11 @@ export const imap: {
  * @category calls
  * @since 0.1.0
  */
-export const imapUnordered: {
-  <R, P, A, E, R1 extends R | Provided>(
-    pool: Pool<R>,
-    task: Task<P, A, E, R1>,
-    options?: MapOptions
-  ): <E0 = never, R0 = never>(
-    items: Iterable<P> | Stream.Stream<P, E0, R0>
-  ) => Stream.Stream<A, E | E0 | ProcessError, R0>
-  <R, P, A, E, R1 extends R | Provided, E0 = never, R0 = never>(
-    pool: Pool<R>,
-    task: Task<P, A, E, R1>,
-    items: Iterable<NoInfer<P>> | Stream.Stream<NoInfer<P>, E0, R0>,
-    options?: MapOptions
-  ): Stream.Stream<A, E | E0 | ProcessError, R0>
-} = streamCall("Pool.imapUnordered", { ordered: false, failFast: false, exits: false })
+export const imapUnordered: typeof imap = streamCall("Pool.imapUnordered", {
+  ordered: false,
+  failFast: false,
+  exits: false
+})
 
 /**
  * As {@link imap}, but every item's outcome is an element: a failure does not end the stream.
