@@ -126,6 +126,18 @@ export interface Options<R> {
   readonly initializer?: Initializer<R> | undefined
   /** How many workers may die within what time before the pool gives up; default 5 per worker in 10 seconds. */
   readonly restartIntensity?: { readonly max: number; readonly within: Duration.Input } | undefined
+  /** Items after which a worker is replaced by a fresh one; its replacement starts before it leaves. Default: never. */
+  readonly maxTasksPerChild?: number | undefined
+  /**
+   * Bytes of memory after which a worker is replaced: of a process all that is resident, of a thread its heap and its
+   * buffers. Measured between items. Default: no limit.
+   */
+  readonly maxMemoryPerChild?: number | undefined
+  /**
+   * A worker that was idle for so long is let go; it comes back when there is work for it. It is looked at once in that
+   * time, so that it may be up to twice as long. Default: never.
+   */
+  readonly idleTimeToLive?: Duration.Input | undefined
   /** Between the request to interrupt and the kill of a worker that does not answer; default 1 second. */
   readonly gracePeriod?: Duration.Input | undefined
 }
@@ -161,6 +173,9 @@ const restartsPerWorker = 5
 const defaultRestartMillis = 10_000
 const defaultGraceMillis = 1000
 
+const optionalNumber = (name: string, value: number | undefined): number | undefined =>
+  value === undefined ? undefined : wholeNumber(`Pool.make: ${name}`, value, 1)
+
 const acquire = Effect.fnUntraced(function*(options: Options<never>) {
   const launcher = launcherOf(yield* StartMethod)
   const me = yield* creator("Pool.make", launcher.name)
@@ -184,6 +199,11 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
       options.restartIntensity?.within,
       defaultRestartMillis
     ),
+    maxTasks: optionalNumber("maxTasksPerChild", options.maxTasksPerChild),
+    maxMemory: optionalNumber("maxMemoryPerChild", options.maxMemoryPerChild),
+    idleMillis: options.idleTimeToLive === undefined
+      ? undefined
+      : timeMillis("Pool.make: idleTimeToLive", options.idleTimeToLive),
     graceMillis: timeMillisOr("Pool.make: gracePeriod", options.gracePeriod, defaultGraceMillis),
     launcher,
     creator: me,

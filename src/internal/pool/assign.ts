@@ -1,8 +1,9 @@
 /**
  * Who gets what, when: which job hands out its next items, how many, and to which worker.
  */
-import { autoSize, chunkMillis, maxChunkItems } from "./chunking.ts"
+import { autoSize, chunkMillis, fitting, maxChunkBytes, maxChunkItems, weightOfAll } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
+import { isActive, shareLeft, wear } from "./lives.ts"
 import type { Block, Chunk, Command, Job, State, Waiting, Worker } from "./model.ts"
 
 export const enqueue = (state: State, job: Job): void => {
@@ -55,10 +56,11 @@ const roomOf = (state: State, job: Job, size: number): number => {
 }
 
 const hasRoom = (worker: Worker): boolean =>
-  worker.status === "ready" && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead
+  isActive(worker) && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead &&
+  (worker.bytes < maxChunkBytes || worker.chunks.length < 2)
 
 /** A worker counts as idle when it holds nothing, also nothing that is being cancelled. */
-const isIdle = (worker: Worker): boolean => worker.status === "ready" && worker.chunks.length === 0
+const isIdle = (worker: Worker): boolean => isActive(worker) && worker.chunks.length === 0
 
 /** An item of unknown cost, and one that moves, is not queued behind others. */
 const needsIdle = (state: State, job: Job): boolean =>
@@ -91,7 +93,9 @@ const frontOf = (state: State, queue: Deque.Deque<Job>, out: Array<Command>): Jo
 
 const handOut = (state: State, worker: Worker, job: Job, out: Array<Command>): void => {
   const size = sizeFor(state, job)
-  send(worker, take(state, job, Math.min(size, roomOf(state, job, size))), out)
+  const chunk = take(state, job, Math.min(size, roomOf(state, job, size), shareLeft(state, worker)))
+  send(worker, chunk, out)
+  wear(state, worker, chunk.items.length, out)
 }
 
 /** Puts a queue's first job at the end of the queue where it belongs now. */
@@ -111,9 +115,8 @@ const serveIdle = (state: State, out: Array<Command>): boolean => {
   if (needsIdle(state, job)) {
     const worker = leastLoaded(state, (one) => isIdle(one) && !isKept(state, one))
     if (worker === undefined) {
-      if (state.reserved === undefined || !state.workers.has(state.reserved)) {
-        state.reserved = leastLoaded(state, (one) => one.status === "ready")?.id
-      }
+      const reserved = state.reserved === undefined ? undefined : state.workers.get(state.reserved)
+      if (reserved === undefined || !isActive(reserved)) state.reserved = leastLoaded(state, isActive)?.id
       return false
     }
     handOut(state, worker, job, out)
@@ -141,7 +144,10 @@ const serveShared = (state: State, out: Array<Command>): boolean => {
 const serveBound = (state: State, out: Array<Command>): void => {
   for (const job of state.bound) {
     const worker = state.workers.get(job.options.worker!)
-    if (worker !== undefined && isIdle(worker) && !job.stopped && job.waiting > 0) handOut(state, worker, job, out)
+    // also one that gets nothing else any more: it does not leave before it has had them
+    if (worker?.status === "ready" && worker.chunks.length === 0 && !job.stopped && job.waiting > 0) {
+      send(worker, take(state, job, 1), out)
+    }
     if (job.stopped || job.waiting === 0) state.bound.delete(job)
   }
 }
@@ -174,7 +180,10 @@ const pull = (job: Job, size: number, room: number, state: State, out: Array<Com
 /** The next items of a job, at most `count`, from as many blocks as fit together. */
 const take = (state: State, job: Job, count: number): Chunk => {
   const { block, offset } = Deque.shift(job.blocks)!
-  const most = offset + Math.min(count, block.limit ?? count)
+  const allowed = Math.min(count, block.limit ?? count)
+  // whoever gives a number has weighed the items
+  const isAuto = job.options.chunkSize === "auto"
+  const most = offset + (isAuto ? fitting(block.items, offset, allowed) : allowed)
   let items: ReadonlyArray<unknown>
   if (block.items.length > most) {
     items = block.items.slice(offset, most)
@@ -197,6 +206,7 @@ const take = (state: State, job: Job, count: number): Chunk => {
     marked: block.marked,
     moves: block.moves,
     itemMillis: state.means[job.options.task] ?? aheadMillis,
+    bytes: weightOfAll(items),
     reported: 0,
     announced: -1,
     cancelled: false,
@@ -215,6 +225,7 @@ const gather = (
 ): ReadonlyArray<unknown> => {
   let items: Array<unknown> | undefined
   let length = begun.length
+  let room = maxChunkBytes - weightOfAll(begun)
   while (true) {
     const next = Deque.peek(job.blocks)
     if (
@@ -223,6 +234,8 @@ const gather = (
     ) {
       return items ?? begun
     }
+    room -= weightOfAll(next.block.items)
+    if (room < 0 && job.options.chunkSize === "auto") return items ?? begun
     items ??= begun.slice()
     for (const item of next.block.items) items.push(item)
     length = items.length
@@ -233,6 +246,7 @@ const gather = (
 const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
   worker.chunks.push(chunk)
   worker.items += chunk.items.length
+  worker.bytes += chunk.bytes
   worker.millis += chunk.items.length * chunk.itemMillis
   out.push({ _tag: "Send", worker: worker.id, chunk })
 }

@@ -13,7 +13,7 @@ import type { Border } from "../codec/values.ts"
 import { revive } from "../codec/values.ts"
 import type { EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
-import type { Block, ItemFailure, JobOptions } from "./model.ts"
+import type { Block, ItemFailure, JobOptions, State } from "./model.ts"
 import { closedError, dispatch, interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
 import type { Death, Engine, Sink } from "./engine.ts"
 
@@ -202,6 +202,12 @@ export const mapAll = (
     return interruptJob(engine, job)
   })
 
+/** One for each place of the pool: of a worker that gets nothing more, its successor. */
+const workersToAsk = (state: State): ReadonlyArray<number> =>
+  Array.from(state.workers.values())
+    .filter(({ predecessor, status }) => predecessor === undefined && (status === "starting" || status === "ready"))
+    .map(({ id, spent, successor }) => spent ? successor ?? id : id)
+
 /** One item on every worker: the results in the order of the workers. */
 export const applyEverywhere = (
   engine: Engine,
@@ -210,10 +216,9 @@ export const applyEverywhere = (
 ): Effect.Effect<Array<unknown>, unknown> =>
   Effect.suspend(() => {
     if (engine.state.status !== "open") return Effect.fail(engine.closed ?? closedError(engine, "is closed:"))
-    const workers = Array.from(engine.state.workers.values()).filter((worker) => worker.status !== "killed")
     return Effect.forEach(
-      workers,
-      (worker) => applyOne(engine, definition, payload, { retries: 0, timeoutMillis: undefined, worker: worker.id }),
+      workersToAsk(engine.state),
+      (worker) => applyOne(engine, definition, payload, { retries: 0, timeoutMillis: undefined, worker }),
       { concurrency: "unbounded" }
     )
   })

@@ -6,6 +6,7 @@
 import { assign, enqueue, giveBack } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
+import { addWorker, grow, idleElapsed, leave, outgrown, recount, retire, watchIdle } from "./lives.ts"
 import type { Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
 
 export const makeState = (options: Options): State => ({
@@ -19,6 +20,7 @@ export const makeState = (options: Options): State => ({
   reserved: undefined,
   sharedFirst: false,
   means: [],
+  retiring: new Set(),
   nextWorker: 1,
   nextRun: 1,
   deaths: [],
@@ -33,12 +35,6 @@ export const begin = (state: State): ReadonlyArray<Command> => {
   const out: Array<Command> = []
   for (let i = 0; i < state.options.processes; i++) addWorker(state, out)
   return out
-}
-
-const addWorker = (state: State, out: Array<Command>): void => {
-  const id = state.nextWorker++
-  state.workers.set(id, { id, status: "starting", chunks: [], items: 0, millis: 0, tasks: 0, busyMillis: 0 })
-  out.push({ _tag: "Launch", worker: id })
 }
 
 // ---------------------------------------------------------------------------------------------------- transition
@@ -85,6 +81,15 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
     case "Cancelled":
       cancelled(state, event.worker, event.run, out)
       break
+    case "Returned":
+      returned(state, event, out)
+      break
+    case "Outgrown":
+      outgrown(state, event.worker, out)
+      break
+    case "IdleElapsed":
+      idleElapsed(state, event.worker, out)
+      break
     case "Unsent":
       unsent(state, event.worker, event.run, event.detail, out)
       break
@@ -102,6 +107,11 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
       return out
   }
   assign(state, out)
+  if (state.retiring.size > 0 && retire(state, out)) assign(state, out)
+  if (state.options.idleMillis !== undefined) {
+    grow(state, out)
+    watchIdle(state, state.options.idleMillis, out)
+  }
   closeIdle(state, out)
   return out
 }
@@ -229,6 +239,7 @@ const dropChunk = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
   worker.millis = worker.chunks.length === 1 ? 0 : Math.max(0, worker.millis - left * chunk.itemMillis)
   if (worker.chunks[0] === chunk) worker.chunks.shift()
   else worker.chunks.splice(worker.chunks.indexOf(chunk), 1)
+  worker.bytes = worker.chunks.length === 0 ? 0 : worker.bytes - chunk.bytes
   if (chunk.cancelled) out.push({ _tag: "CancelEnded", worker: worker.id, run: chunk.run })
 }
 
@@ -299,6 +310,20 @@ const cancelled = (state: State, id: number, run: number, out: Array<Command>): 
   release(state, chunk, out)
 }
 
+const returned = (
+  state: State,
+  { index, run, worker: id }: Extract<Event, { readonly _tag: "Returned" }>,
+  out: Array<Command>
+): void => {
+  const worker = state.workers.get(id)
+  const chunk = find(worker, run)
+  if (worker === undefined || chunk === undefined) return
+  dropChunk(worker, chunk, out)
+  recount(state, worker, chunk.items.length - index)
+  if (isNobodys(chunk)) return release(state, chunk, out)
+  giveBack(state, chunk, index, undefined)
+}
+
 /** One item alone is at fault; of more, the halves are tried. */
 const unsent = (state: State, id: number, run: number, detail: unknown, out: Array<Command>): void => {
   const worker = state.workers.get(id)
@@ -361,7 +386,7 @@ const exited = (
     out.push({ _tag: "Broken", restarts: state.restarts, detail: event.detail })
     return end(state, out)
   }
-  if (state.status === "open" || state.jobs.size > 0) addWorker(state, out)
+  leave(state, worker, out)
 }
 
 /** Jobs that were for this worker have nowhere to go. */

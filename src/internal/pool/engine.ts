@@ -46,6 +46,10 @@ export interface EngineOptions {
   readonly maxRestarts: number
   readonly restartMillis: number
   readonly graceMillis: number
+  readonly maxTasks: number | undefined
+  /** Bytes of memory after which a worker is replaced. */
+  readonly maxMemory: number | undefined
+  readonly idleMillis: number | undefined
   readonly launcher: Launcher
   readonly creator: Self
   readonly initializer: (InitializerOrder & { readonly encoded: Crossed }) | undefined
@@ -146,6 +150,10 @@ const toEvent = (worker: number, message: ToParent): Event | undefined => {
       }
     case Kind.Cancelled:
       return { _tag: "Cancelled", worker, run: message[1] }
+    case Kind.Returned:
+      return { _tag: "Returned", worker, run: message[1], index: message[2] }
+    case Kind.Outgrown:
+      return { _tag: "Outgrown", worker }
     default:
       return undefined
   }
@@ -225,6 +233,9 @@ const performOn = (
     }
     case "StopTimer":
       return clearTimer(worker.limits, command.run)
+    case "StartIdle":
+      worker.idleTimer = after(command.millis, () => dispatch(engine, { _tag: "IdleElapsed", worker: worker.id }))
+      return
     case "Kill":
       return kill(engine, worker)
     case "CloseWorker":
@@ -261,7 +272,7 @@ const kill = (engine: Engine, worker: Worker): void => {
 
 // ---------------------------------------------------------------------------------------------------- workers
 
-const bootOf = ({ creator, initializer, launcher, name }: EngineOptions, worker: number): Boot => ({
+const bootOf = ({ creator, initializer, launcher, maxMemory, name }: EngineOptions, worker: number): Boot => ({
   identity: {
     name: `${name}-worker-${worker}`,
     path: nextPath(creator.path),
@@ -275,7 +286,8 @@ const bootOf = ({ creator, initializer, launcher, name }: EngineOptions, worker:
     name: initializer.definition.name,
     payload: initializer.encoded
   },
-  once: false
+  once: false,
+  maxMemory
 })
 
 const launch = (engine: Engine, id: number): void => {

@@ -68,6 +68,8 @@ export interface Chunk {
   readonly moves: ReadonlyArray<ArrayBuffer> | undefined
   /** What an item was expected to take when it was handed out. */
   readonly itemMillis: number
+  /** What all of it weighs, about. */
+  readonly bytes: number
   /** Items with a report. */
   reported: number
   /** The item that the worker has said it starts, or -1. */
@@ -86,15 +88,33 @@ export interface Worker {
   items: number
   /** What they are expected to take. */
   millis: number
+  /** What its chunks weigh. */
+  bytes: number
   /** Items that ended here, and how long they ran. */
   tasks: number
   busyMillis: number
+  /** Items that it was handed, without those of bound jobs. */
+  handed: number
+  /** It uses more memory than it may: it works until its successor is ready. */
+  outgrown: boolean
+  /** It gets nothing more. */
+  spent: boolean
+  /** The worker that takes its place, and the one whose place it takes when that has left. */
+  successor: number | undefined
+  predecessor: number | undefined
+  /** A timer runs that looks whether it is still idle; and it was handed something since that began. */
+  watched: boolean
+  used: boolean
 }
 
 export interface Options {
   readonly processes: number
   readonly maxRestarts: number
   readonly restartMillis: number
+  /** Items after which a worker is replaced. */
+  readonly maxTasks?: number | undefined
+  /** How long a worker may be idle before it is let go. */
+  readonly idleMillis?: number | undefined
 }
 
 export interface State {
@@ -112,6 +132,8 @@ export interface State {
   /** An idle worker has just been given away: the jobs in turn come first. */
   sharedFirst: boolean
   readonly means: Array<number | undefined>
+  /** Workers with a successor. */
+  readonly retiring: Set<Worker>
   nextWorker: number
   nextRun: number
   /** When workers died, within the window. */
@@ -173,6 +195,11 @@ export type Event =
     readonly failure: ItemFailure
   }
   | { readonly _tag: "Cancelled"; readonly worker: number; readonly run: number }
+  /** The chunk takes longer than was thought: the worker has not begun its items from this one on, and never will. */
+  | { readonly _tag: "Returned"; readonly worker: number; readonly run: number; readonly index: number }
+  /** The worker uses more memory than it may. */
+  | { readonly _tag: "Outgrown"; readonly worker: number }
+  | { readonly _tag: "IdleElapsed"; readonly worker: number }
   /** The serializer refused the chunk; nothing of it was sent. */
   | { readonly _tag: "Unsent"; readonly worker: number; readonly run: number; readonly detail: unknown }
   /** What the worker is running, asked after a Cancel. `late`: the grace period is over. */
@@ -202,6 +229,7 @@ export type Command =
     readonly millis: number
   }
   | { readonly _tag: "StopTimer"; readonly worker: number; readonly run: number }
+  | { readonly _tag: "StartIdle"; readonly worker: number; readonly millis: number }
   | { readonly _tag: "Kill"; readonly worker: number }
   | { readonly _tag: "CloseWorker"; readonly worker: number }
   | {

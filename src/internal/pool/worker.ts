@@ -4,7 +4,7 @@
  */
 import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
-import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { ToChild } from "../protocol/messages.ts"
 import { after } from "../start/child.ts"
@@ -27,6 +27,8 @@ export interface Worker {
   /** How to give up the wait for an answer to a Cancel, and the limit of an item's time, by run. */
   readonly graces: Map<number, () => void>
   readonly limits: Map<number, () => void>
+  /** How to stop looking whether it is idle. */
+  idleTimer: (() => void) | undefined
 }
 
 export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessError>): Worker => ({
@@ -38,13 +40,15 @@ export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessErro
   posting: new Set(),
   known: new Set(),
   graces: new Map(),
-  limits: new Map()
+  limits: new Map(),
+  idleTimer: undefined
 })
 
 const flagsOf = (chunk: Chunk): number =>
   (chunk.marked ? flagMarked : 0) |
   (chunk.job.options.failFast ? flagFailFast : 0) |
-  (chunk.job.options.timeoutMillis === undefined ? 0 : flagAnnounce)
+  (chunk.job.options.timeoutMillis === undefined ? 0 : flagAnnounce) |
+  (chunk.job.options.chunkSize === "auto" ? flagReturns : 0)
 
 type Refused = (run: number, cause: unknown) => void
 
@@ -147,6 +151,7 @@ export const askRunning = (worker: Worker, run: number, answer: (running: number
 }
 
 export const clearTimers = (worker: Worker): void => {
+  worker.idleTimer?.()
   for (const timers of [worker.graces, worker.limits]) {
     for (const cancel of timers.values()) cancel()
     timers.clear()

@@ -33,6 +33,8 @@ export interface Boot {
   readonly initializer: { readonly module: string; readonly name: string; readonly payload: Crossed } | undefined
   /** `true`: one run, then the end with its exit code (a process). `false`: runs until it is closed (a worker). */
   readonly once: boolean
+  /** The child says when it uses more bytes of memory than this. */
+  readonly maxMemory?: number | undefined
 }
 
 /** Why a run failed at the border, as plain data: the parent makes the ProcessError of it. */
@@ -78,7 +80,9 @@ export const Kind = {
   Failure: 14,
   Cancelled: 15,
   Notice: 16,
-  Loading: 17
+  Loading: 17,
+  Returned: 18,
+  Outgrown: 19
 } as const
 
 /** The items of the run are marked (see {@link Crossed}). */
@@ -87,6 +91,8 @@ export const flagMarked = 1
 export const flagFailFast = 2
 /** Every item is announced before it runs, however cheap: its parent measures its time. */
 export const flagAnnounce = 4
+/** The size of the run was guessed: when it takes much longer than was thought, what has not begun is given back. */
+export const flagReturns = 8
 
 export type ToChild =
   | readonly [typeof Kind.Boot, Boot]
@@ -118,5 +124,9 @@ export type ToParent =
   | readonly [typeof Kind.Failure, run: number, index: number, EncodedFailure]
   /** The answer to Cancel: nothing more comes of this run. */
   | readonly [typeof Kind.Cancelled, run: number]
+  /** The run takes too long: its items from this one on have not begun, and go to whoever is free. */
+  | readonly [typeof Kind.Returned, run: number, index: number]
+  /** The child uses more memory than it may. */
+  | readonly [typeof Kind.Outgrown, bytes: number]
   /** Last words: an uncaught error's stack, or what is wrong with the program. */
   | readonly [typeof Kind.Notice, text: string]

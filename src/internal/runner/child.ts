@@ -12,17 +12,19 @@ import { startSession } from "./session.ts"
 export interface ChildOptions {
   readonly channel: Channel<ToParent, ToChild>
   readonly progress: Int32Array
+  readonly memory: () => number
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
   readonly onUserCode: () => void
 }
 
 /** Runs the session that is this child's purpose. */
-export const runChild = ({ channel, onUserCode, progress, stop }: ChildOptions): void => {
+export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildOptions): void => {
   const session = startSession({
     channel,
     pid: process.pid,
     progress,
+    memory,
     launchers: () => import("../start/launchers.ts"),
     exit: (code) => process.exit(code),
     stop,

@@ -15,6 +15,7 @@ const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
 runChild({
   channel: fromDescriptor(readable, 4, Number(maxMessageBytes)),
   progress,
+  memory: () => process.memoryUsage.rss(),
   stop: () => process.kill(process.pid, "SIGTERM"),
   onUserCode: () => watchParent(5, progress)
 })

@@ -9,7 +9,7 @@ import { whyNot } from "../codec/reasons.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { prepare, prepareLossy, revive } from "../codec/values.ts"
-import { flagAnnounce, flagFailFast, flagMarked, Kind } from "../protocol/messages.ts"
+import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
@@ -25,6 +25,8 @@ export interface SessionHost {
   readonly stop: () => void
   /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
   readonly progress: Int32Array
+  /** Bytes that the child uses now. */
+  readonly memory: () => number
   /** Called when the boot message has been read. */
   readonly onBoot: (boot: Boot) => void
   /** Called once, before anything of the user runs. */
@@ -57,6 +59,8 @@ interface Run {
   readonly flags: number
   index: number
   cancelled: boolean
+  /** When its first item began. */
+  beganAt: number
 }
 
 type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boolean, number]
@@ -69,6 +73,10 @@ const silentMillis = 0.25
 const trialItems = 16
 /** How long finalizers may take when the parent is gone. */
 const orphanMillis = 500
+/** A run of guessed size that has taken this long gives back what it has not begun: four times what was meant. */
+const returnMillis = 8
+/** How often the memory is measured, at most. */
+const weighMillis = 50
 /** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
 const stretchMillis = 5
 
@@ -124,6 +132,8 @@ export const startSession = (host: SessionHost): Session => {
   /** The number of the wait that holds the queue (an import, an item that suspended, a turn of the loop), or none. */
   let waiting = 0
   let waits = 0
+  let memoryLimit: number | undefined
+  let weighAgainAt = 0
   let failed = false
   let ended = false
 
@@ -251,6 +261,7 @@ export const startSession = (host: SessionHost): Session => {
       const run = queue[0]!
       if (run.cancelled || run.index >= run.items.length) {
         queue.shift()
+        weigh(now)
         if (run.cancelled) {
           failed = true
           outbox.push([Kind.Cancelled, run.id])
@@ -265,11 +276,17 @@ export const startSession = (host: SessionHost): Session => {
         setImmediate(() => setImmediate(resume))
         return
       }
+      if (isOverdue(run, now)) {
+        queue.shift()
+        outbox.push([Kind.Returned, run.id, run.index])
+        continue
+      }
       host.progress[0] = run.id
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
       const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined
       if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
+      if (run.index === 0) run.beganAt = now
       if (announce(run, now)) now = performance.now()
       if (plain) now = runSync(run, definition.handler, now)
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
@@ -277,6 +294,19 @@ export const startSession = (host: SessionHost): Session => {
     }
     host.progress[0] = -1
     flush()
+  }
+
+  const isOverdue = ({ beganAt, flags, index }: Run, now: number): boolean =>
+    index > 0 && (flags & flagReturns) !== 0 && now - beganAt > returnMillis
+
+  /** Says when too much memory is used, once. */
+  const weigh = (now: number): void => {
+    if (memoryLimit === undefined || now < weighAgainAt) return
+    weighAgainAt = now + weighMillis
+    const bytes = host.memory()
+    if (bytes <= memoryLimit) return
+    memoryLimit = undefined
+    outbox.push([Kind.Outgrown, bytes])
   }
 
   /** Holds the queue until the returned function is called; a wait that was given up meanwhile resumes nothing. */
@@ -404,6 +434,7 @@ export const startSession = (host: SessionHost): Session => {
     switch (message[0]) {
       case Kind.Boot:
         boot = message[1]
+        memoryLimit = boot.maxMemory
         host.onBoot(boot)
         return ready(boot)
       case Kind.Define:
@@ -420,7 +451,7 @@ export const startSession = (host: SessionHost): Session => {
         const [, id, task, items, flags] = message
         const known = tasks.get(task)!
         names.set(id, known.name)
-        queue.push({ id, task: known, items, flags, index: 0, cancelled: false })
+        queue.push({ id, task: known, items, flags, index: 0, cancelled: false, beganAt: 0 })
         return
       }
       case Kind.Cancel:

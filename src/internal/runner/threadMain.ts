@@ -7,4 +7,14 @@ import { fromMessagePort } from "../channel/messagePort.ts"
 import { runChild } from "./child.ts"
 
 const { port, progress } = workerData as { readonly port: MessagePort; readonly progress: Int32Array } // as given by the start method
-runChild({ channel: fromMessagePort(port), progress, stop: () => process.exit(1), onUserCode: () => {} })
+runChild({
+  channel: fromMessagePort(port),
+  progress,
+  // what the process uses is not what this thread does
+  memory: () => {
+    const { arrayBuffers, external, heapUsed } = process.memoryUsage()
+    return heapUsed + external + arrayBuffers
+  },
+  stop: () => process.exit(1),
+  onUserCode: () => {}
+})

@@ -1,7 +1,7 @@
 /**
  * A child whose parent is gone leaves by itself when its event loop turns. One that computes without end is ended by a
- * thread of its own, which sleeps on a descriptor that the parent holds open. The same thread answers what the child is
- * running while its event loop does not turn: a byte is the question, four bytes are the answer.
+ * thread of its own, which sleeps on a descriptor that the parent holds open. The same thread answers while the child's
+ * event loop does not turn: the question is a byte, "?" for the run and "m" for the memory; the answer is a double.
  */
 import { Worker } from "node:worker_threads"
 
@@ -17,9 +17,9 @@ alive.on("error", () => {})
 alive.on("end", () => alive.destroy())
 alive.on("close", () => setTimeout(() => process.kill(process.pid, "SIGKILL"), patienceMillis))
 alive.on("data", (questions) => {
-  for (const _ of questions) {
-    const answer = Buffer.alloc(4)
-    answer.writeInt32LE(Atomics.load(progress, 0))
+  for (const question of questions) {
+    const answer = Buffer.alloc(8)
+    answer.writeDoubleLE(question === 109 ? process.memoryUsage.rss() : Atomics.load(progress, 0))
     alive.write(answer)
   }
 })

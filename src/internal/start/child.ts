@@ -146,6 +146,7 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
       pid: body.pid,
       channel: body.channel,
       running: body.running,
+      memory: body.memory,
       kill: body.kill,
       stdout: body.stdout,
       stderr: body.stderr,

@@ -27,6 +27,7 @@ const makeBody = (): Body => {
   const progress = new Int32Array(1).fill(-1)
   startSession({
     progress,
+    memory: () => process.memoryUsage.rss(),
     channel: childChannel,
     pid: process.pid,
     launchers: () => Promise.resolve({ launcherFor: () => inline }),
@@ -42,6 +43,7 @@ const makeBody = (): Body => {
     channel,
     onEnd: (listener) => void listeners.push(listener),
     running: (answer) => answer(runIn(progress)),
+    memory: (answer) => answer(process.memoryUsage.rss()),
     // there is nothing that could be killed from outside: its fiber is interrupted by the end of the channel
     kill: () => end(1),
     stdout: undefined,

@@ -60,22 +60,22 @@ const statusOf = (code: number | null, signal: NodeJS.Signals | null): ExitStatu
     ? { _tag: "Exited", code: code ?? 1 }
     : { _tag: "Signaled", signal, number: constants.signals[signal] }
 
-/** The thread at the other end answers each byte with the number of the run, in order. */
-const askThrough = (alive: Readable & Writable): Body["running"] => {
-  const waiting: Array<(run: number | undefined) => void> = []
+/** The thread at the other end answers each byte with a number, in order. */
+const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (answer: number) => void) => void => {
+  const waiting: Array<(answer: number) => void> = []
   let received = Buffer.alloc(0)
   alive.on("error", () => {})
   alive.on("data", (block: Buffer) => {
     received = Buffer.concat([received, block])
-    while (received.length >= 4) {
-      const run = received.readInt32LE(0)
-      received = received.subarray(4)
-      waiting.shift()?.(run < 0 ? undefined : run)
+    while (received.length >= 8) {
+      const answer = received.readDoubleLE(0)
+      received = received.subarray(8)
+      waiting.shift()?.(answer)
     }
   })
-  return (answer) => {
+  return (question, answer) => {
     waiting.push(answer)
-    if (!alive.destroyed) alive.write("?")
+    if (!alive.destroyed) alive.write(question)
   }
 }
 
@@ -97,6 +97,7 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
   onEnd: (listener) =>
     void failed.then((cause) => listener({ _tag: "Exited", code: neverRan }, whyUnborn(options, cause))),
   running: () => {},
+  memory: () => {},
   kill: () => {},
   stdout: undefined,
   stderr: undefined
@@ -116,7 +117,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
   if (child.stdio === undefined) return unborn(options, failed)
   const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for
-  const running = askThrough(alive!)
+  const ask = askThrough(alive!)
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
   const errors = captured ? capture(stderr!, boot.once) : undefined
   let onEnd: ((status: ExitStatus, words: string) => void) | undefined
@@ -156,7 +157,8 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
       onEnd = listener
       settle()
     },
-    running,
+    running: (answer) => ask("?", (run) => answer(run < 0 ? undefined : run)),
+    memory: (answer) => ask("m", answer),
     kill: (signal) => void child.kill(signal),
     stdout: captured ? capture(stdout!, boot.once) : undefined,
     stderr: errors

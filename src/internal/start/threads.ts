@@ -55,6 +55,12 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
       onEnd = listener
     },
     running: (answer) => answer(runIn(progress)),
+    memory: (answer) => {
+      worker.getHeapStatistics().then(
+        (heap) => answer(heap.used_heap_size + heap.external_memory),
+        () => answer(undefined)
+      )
+    },
     kill: () => void worker.terminate(),
     stdout: captured ? capture(worker.stdout, boot.once) : undefined,
     stderr

@@ -74,6 +74,9 @@ export const before = (world: World, event: Event): void => {
       world.pool = "ended"
       world.terminated = true
       return
+    case "Outgrown":
+    case "IdleElapsed":
+      return
     default: {
       const run = runOn(world, event.worker, event.run)
       if (run !== undefined) reported(world, run, event)
@@ -108,6 +111,10 @@ const reported = (world: World, run: Run, event: RunEvent): void => {
       return advance(run, run.job.options.failFast ? run.length : event.index + 1)
     case "Cancelled":
       return close(run)
+    case "Returned":
+      close(run)
+      if (!run.cancelled && run.job.phase === "live") giveBack(run, event.index, Infinity)
+      return
     case "Unsent":
       close(run)
       if (run.length === 1) return expect(world, run, 0, "Unsendable")
@@ -232,6 +239,8 @@ export const check = (world: World, event: Event, command: Command): void => {
       worker.closed = true
       return
     }
+    case "StartIdle":
+      return
     default:
       return checkRun(world, event, command)
   }

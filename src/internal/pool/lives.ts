@@ -1,0 +1,151 @@
+/**
+ * When a worker comes and when it goes: the one that has done its share, or has grown too large, is replaced; the one that
+ * nobody needs is let go, and comes back when it is needed.
+ */
+import type { Command, State, Worker } from "./model.ts"
+
+export const addWorker = (state: State, out: Array<Command>, predecessor?: Worker): void => {
+  const id = state.nextWorker++
+  state.workers.set(id, {
+    id,
+    status: "starting",
+    chunks: [],
+    items: 0,
+    millis: 0,
+    bytes: 0,
+    tasks: 0,
+    busyMillis: 0,
+    handed: 0,
+    outgrown: false,
+    spent: false,
+    successor: undefined,
+    predecessor: predecessor?.id,
+    watched: false,
+    used: false
+  })
+  if (predecessor !== undefined) {
+    predecessor.successor = id
+    state.retiring.add(predecessor)
+  }
+  out.push({ _tag: "Launch", worker: id })
+}
+
+/** May it be given work? One that waits for another to leave may not, so that no more than `processes` work. */
+export const isActive = (worker: Worker): boolean =>
+  worker.status === "ready" && !worker.spent && worker.predecessor === undefined
+
+const hasWork = (state: State): boolean => state.status === "open" || state.jobs.size > 0
+
+// ---------------------------------------------------------------------------------------------------- its share is done
+
+/** Its successor is launched when this share of `maxTasks` is left, so that it is ready in time. */
+const leadShare = 0.2
+
+/** How many items more it may be handed. */
+export const shareLeft = ({ options: { maxTasks } }: State, worker: Worker): number =>
+  maxTasks === undefined ? Infinity : maxTasks - worker.handed
+
+/** Notes that it was handed so many items. */
+export const wear = (state: State, worker: Worker, items: number, out: Array<Command>): void => {
+  worker.used = true
+  const { maxTasks } = state.options
+  if (maxTasks === undefined) return
+  worker.handed += items
+  if (worker.handed >= maxTasks) worker.spent = true
+  if (worker.handed >= maxTasks - Math.ceil(maxTasks * leadShare)) succeed(state, worker, out)
+}
+
+/** So many items came back: it has not had them. */
+export const recount = (state: State, worker: Worker, items: number): void => {
+  if (state.options.maxTasks === undefined) return
+  worker.handed -= items
+  if (worker.handed < state.options.maxTasks) worker.spent = false
+}
+
+export const outgrown = (state: State, id: number, out: Array<Command>): void => {
+  const worker = state.workers.get(id)
+  if (worker === undefined || worker.status !== "ready") return
+  worker.outgrown = true
+  succeed(state, worker, out)
+}
+
+const succeed = (state: State, worker: Worker, out: Array<Command>): void => {
+  if (worker.successor === undefined && hasWork(state)) addWorker(state, out, worker)
+}
+
+const isBound = (state: State, worker: Worker): boolean => {
+  for (const job of state.bound) {
+    if (job.options.worker === worker.id) return true
+  }
+  return false
+}
+
+/** Those whose successor is ready leave when they are spent and idle; then the successor begins. Did one leave? */
+export const retire = (state: State, out: Array<Command>): boolean => {
+  let left = false
+  for (const worker of state.retiring) {
+    const successor = worker.successor === undefined ? undefined : state.workers.get(worker.successor)
+    if (worker.status !== "ready" || successor?.status !== "ready") continue
+    if (worker.outgrown) worker.spent = true
+    if (!worker.spent || worker.chunks.length > 0 || isBound(state, worker)) continue
+    worker.status = "closing"
+    out.push({ _tag: "CloseWorker", worker: worker.id })
+    state.retiring.delete(worker)
+    successor.predecessor = undefined
+    left = true
+  }
+  return left
+}
+
+/** A worker is gone: its place is taken, unless it was let go. */
+export const leave = (state: State, worker: Worker, out: Array<Command>): void => {
+  state.retiring.delete(worker)
+  const successor = worker.successor === undefined ? undefined : state.workers.get(worker.successor)
+  if (successor !== undefined) {
+    successor.predecessor = undefined // it begins at once
+    return
+  }
+  if (worker.status === "closing" || !hasWork(state)) return
+  const predecessor = worker.predecessor === undefined ? undefined : state.workers.get(worker.predecessor)
+  addWorker(state, out, predecessor)
+}
+
+// ---------------------------------------------------------------------------------------------------- nobody needs it
+
+/** Those that are idle are looked at again in a while. */
+export const watchIdle = (state: State, millis: number, out: Array<Command>): void => {
+  for (const worker of state.workers.values()) {
+    if (worker.watched || !isActive(worker) || worker.chunks.length > 0) continue
+    worker.watched = true
+    worker.used = false
+    out.push({ _tag: "StartIdle", worker: worker.id, millis })
+  }
+}
+
+export const idleElapsed = (state: State, id: number, out: Array<Command>): void => {
+  const worker = state.workers.get(id)
+  if (worker === undefined) return
+  worker.watched = false
+  if (worker.used || !isActive(worker) || worker.chunks.length > 0 || worker.successor !== undefined) return
+  worker.status = "closing"
+  out.push({ _tag: "CloseWorker", worker: id })
+}
+
+/** Work waits, and workers were let go: as many come back as have something to do. */
+export const grow = (state: State, out: Array<Command>): void => {
+  const { processes } = state.options
+  let places = processes
+  let starting = 0
+  for (const worker of state.workers.values()) {
+    // the place of one that was killed is taken when it is gone
+    if (worker.predecessor === undefined && worker.status !== "closing") places--
+    if (worker.status === "starting") starting++
+  }
+  if (places <= 0) return
+  let waiting = 0
+  for (const job of state.jobs.values()) {
+    waiting += job.options.worker === undefined ? job.waiting : 0
+    if (waiting - starting >= places) break
+  }
+  for (let i = Math.min(places, waiting - starting); i > 0; i--) addWorker(state, out)
+}
