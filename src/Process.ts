@@ -17,6 +17,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,8 +34,9 @@ import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec
 import { initializerOf, taskOf, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
-import type { Boot, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
+import type { Ambient, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
+import { makeBoot } from "./internal/start/boot.ts"
 import { timeMillisOr } from "./internal/start/checks.ts"
 import { after } from "./internal/start/child.ts"
 import {
@@ -48,9 +50,10 @@ import {
 } from "./internal/start/handle.ts"
 import type { Handle, Internals } from "./internal/start/handle.ts"
 import type { Captured, Child } from "./internal/start/Launcher.ts"
+import { ambientOf, makeEar } from "./internal/start/observed.ts"
 import { launcherOf, StartMethod } from "./internal/start/service.ts"
 import type { Name } from "./internal/start/service.ts"
-import { creator, nextPath, self as currentSelf } from "./internal/start/tree.ts"
+import { creator, self as currentSelf } from "./internal/start/tree.ts"
 import type { ExitStatus as Status, ProcessError } from "./ProcessError.ts"
 import type { Task } from "./Task.ts"
 
@@ -140,8 +143,15 @@ interface Report {
   exit: Exit.Exit<unknown, unknown> | undefined
 }
 
-const listen = (child: Child, definition: TaskDefinition, report: Report): void => {
-  const { name, startMethod } = child.boot.identity
+const listen = (
+  child: Child,
+  definition: TaskDefinition,
+  report: Report,
+  context: Context.Context<never>
+): void => {
+  const { identity } = child.boot
+  const { name, startMethod } = identity
+  const ear = makeEar({ identity, pid: child.pid, role: "process" })
   const place: Place = { task: definition.name, module: definition.module, worker: name, pid: child.pid }
   const onMessage = (message: ToParent): void => {
     if (message[0] === Kind.Successes) {
@@ -151,14 +161,20 @@ const listen = (child: Child, definition: TaskDefinition, report: Report): void 
     } else if (message[0] === Kind.Cancelled) {
       // interrupted before it had begun
       report.exit ??= Exit.interrupt()
+    } else {
+      ear.hear(message, () => context)
     }
   }
   child.onMessages((batch) => batch.forEach(onMessage))
 }
 
-const order = (definition: TaskDefinition, payload: Crossed): ReadonlyArray<ToChild> => [
+const order = (
+  definition: TaskDefinition,
+  payload: Crossed,
+  ambient: Ambient | undefined
+): ReadonlyArray<ToChild> => [
   [Kind.Define, 0, definition.module, definition.name, usesEffect(definition)],
-  [Kind.Run, onlyRun, 0, [payload.value], payload.marked ? flagMarked : 0]
+  [Kind.Run, onlyRun, 0, [payload.value], payload.marked ? flagMarked : 0, ambient]
 ]
 
 const launch = Effect.fnUntraced(function*(
@@ -172,26 +188,23 @@ const launch = Effect.fnUntraced(function*(
   const transfers: Array<ArrayBuffer> = []
   const encoded = yield* tryEncode(() => encodePayload(definition, payload, launcher.border, transfers))
   const initializer = options.initializer === undefined ? undefined : initializerOf(options.initializer)
-  const path = nextPath(me.path)
-  const boot: Boot = {
-    identity: {
-      name: options.name ?? `Process-${path.join(":")}`,
-      path,
-      daemon: options.daemon ?? false,
-      startMethod: launcher.name
-    },
-    parent: { name: me.name, pid: me.pid },
-    startOptions: launcher.options,
+  const context = yield* Effect.context<never>()
+  const boot = makeBoot({
+    creator: me,
+    launcher,
+    daemon: options.daemon ?? false,
+    name: options.name ?? ((path) => `Process-${path.join(":")}`),
     initializer: initializer === undefined ? undefined : {
-      module: initializer.definition.module,
-      name: initializer.definition.name,
-      payload: yield* tryEncode(() => encodePayload(initializer.definition, initializer.payload, launcher.border, []))
+      ...initializer,
+      encoded: yield* tryEncode(() => encodePayload(initializer.definition, initializer.payload, launcher.border, []))
     },
-    once: true
-  }
+    once: true,
+    context
+  })
+  const ambient = yield* Effect.withFiber((fiber) => Effect.succeed(ambientOf(fiber)))
   const child = yield* launcher.launch(boot)
   const report: Report = { exit: undefined }
-  listen(child, definition, report)
+  listen(child, definition, report, context)
   const handle = makeHandle({
     child,
     creator: me.path.join(":"),
@@ -199,7 +212,7 @@ const launch = Effect.fnUntraced(function*(
     outcomeAtExit: (status) => report.exit ?? Exit.fail(workerExited(child, status, definition.name))
   })
   try {
-    child.channel.post(order(definition, encoded), transfers)
+    child.channel.post(order(definition, encoded, ambient), transfers)
   } catch (cause) {
     // what only the serializer could find out
     yield* stopChild(child, 0)

@@ -11,8 +11,9 @@ import { encodePayload, encodingFailed, nameOf, payloadError } from "../codec/pa
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Border } from "../codec/values.ts"
 import { revive } from "../codec/values.ts"
-import type { EncodedFailure } from "../protocol/messages.ts"
+import type { Ambient, EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
+import { ambientOf } from "../start/observed.ts"
 import type { Block, ItemFailure, JobOptions, State } from "./model.ts"
 import { closedError, dispatch, interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
 import type { Death, Engine, Sink } from "./engine.ts"
@@ -114,14 +115,19 @@ export interface ItemOptions {
   readonly worker?: number | undefined
 }
 
-const singleJob = (task: number, { retries, timeoutMillis, worker }: ItemOptions): JobOptions => ({
+const singleJob = (
+  task: number,
+  { retries, timeoutMillis, worker }: ItemOptions,
+  ambient: Ambient | undefined
+): JobOptions => ({
   task,
   chunkSize: 1,
   failFast: false,
   window: Infinity,
   retries,
   timeoutMillis,
-  worker
+  worker,
+  ambient
 })
 
 /** One item. */
@@ -131,25 +137,34 @@ export const applyOne = (
   payload: unknown,
   options: ItemOptions
 ): Effect.Effect<unknown, unknown> =>
-  Effect.callback<unknown, unknown>((resume) => {
-    let block: Block
-    try {
-      block = encodeOne(definition, payload, 0, engine.options.launcher.border)
-    } catch (error) {
-      return resume(encodingFailed(error))
-    }
-    const sink: Sink = {
-      onValues: (_first, values, marked, worker) =>
-        resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
-      onFailure: (_index, failure, worker) =>
-        resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
-      onSettled: ignoreSettled,
-      onAbandoned: (error) => resume(Effect.fail(error)),
-      onPull: ignorePull
-    }
-    const job = submit(engine, sink, singleJob(taskNumber(engine, definition), options), [block], true)
-    return interruptJob(engine, job)
-  })
+  Effect.withFiber((fiber) =>
+    Effect.callback<unknown, unknown>((resume) => {
+      let block: Block
+      try {
+        block = encodeOne(definition, payload, 0, engine.options.launcher.border)
+      } catch (error) {
+        return resume(encodingFailed(error))
+      }
+      const sink: Sink = {
+        context: fiber.context,
+        onValues: (_first, values, marked, worker) =>
+          resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
+        onFailure: (_index, failure, worker) =>
+          resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
+        onSettled: ignoreSettled,
+        onAbandoned: (error) => resume(Effect.fail(error)),
+        onPull: ignorePull
+      }
+      const job = submit(
+        engine,
+        sink,
+        singleJob(taskNumber(engine, definition), options, ambientOf(fiber)),
+        [block],
+        true
+      )
+      return interruptJob(engine, job)
+    })
+  )
 
 /** All items of a collection: their results in order, or the first failure, when everything else has stopped. */
 export const mapAll = (
@@ -158,49 +173,58 @@ export const mapAll = (
   items: Iterable<unknown>,
   options: ItemOptions & Pick<JobOptions, "chunkSize">
 ): Effect.Effect<Array<unknown>, unknown> =>
-  Effect.callback<Array<unknown>, unknown>((resume) => {
-    const all = Array.from(items)
-    if (all.length === 0) return resume(Effect.succeed([]))
-    let blocks: ReadonlyArray<Block>
-    try {
-      blocks = encodeBlocks(definition, all, 0, engine.options.launcher.border)
-    } catch (error) {
-      return resume(encodingFailed(error))
-    }
-    const results = new Array<unknown>(all.length)
-    let failure: Cause.Cause<unknown> | undefined
-    const plain = definition.success === undefined
-    const job = submit(
-      engine,
-      {
-        onValues: (first, values, marked, worker) => {
-          if (plain) {
-            for (let i = 0; i < values.length; i++) results[first + i] = marked ? revive(values[i]) : values[i]
-            return
-          }
-          for (let i = 0; i < values.length && failure === undefined; i++) {
-            const place = (): Place => placeOf(engine, definition, worker)
-            const decoded = decodeSuccess(values[i], marked, place, definition.success)
-            if (Exit.isSuccess(decoded)) results[first + i] = decoded.value
-            else {
-              failure = decoded.cause
-              dispatch(engine, { _tag: "Interrupted", job })
+  Effect.withFiber((fiber) =>
+    Effect.callback<Array<unknown>, unknown>((resume) => {
+      const all = Array.from(items)
+      if (all.length === 0) return resume(Effect.succeed([]))
+      let blocks: ReadonlyArray<Block>
+      try {
+        blocks = encodeBlocks(definition, all, 0, engine.options.launcher.border)
+      } catch (error) {
+        return resume(encodingFailed(error))
+      }
+      const results = new Array<unknown>(all.length)
+      let failure: Cause.Cause<unknown> | undefined
+      const plain = definition.success === undefined
+      const job = submit(
+        engine,
+        {
+          context: fiber.context,
+          onValues: (first, values, marked, worker) => {
+            if (plain) {
+              for (let i = 0; i < values.length; i++) results[first + i] = marked ? revive(values[i]) : values[i]
+              return
             }
-          }
+            for (let i = 0; i < values.length && failure === undefined; i++) {
+              const place = (): Place => placeOf(engine, definition, worker)
+              const decoded = decodeSuccess(values[i], marked, place, definition.success)
+              if (Exit.isSuccess(decoded)) results[first + i] = decoded.value
+              else {
+                failure = decoded.cause
+                dispatch(engine, { _tag: "Interrupted", job })
+              }
+            }
+          },
+          onFailure: (_index, itemFailure, worker) => {
+            failure ??= failureCause(engine, definition, options.timeoutMillis, itemFailure, worker)
+          },
+          onSettled: () => resume(failure === undefined ? Effect.succeed(results) : Effect.failCause(failure)),
+          onAbandoned: (error) => resume(Effect.fail(error)),
+          onPull: ignorePull
         },
-        onFailure: (_index, itemFailure, worker) => {
-          failure ??= failureCause(engine, definition, options.timeoutMillis, itemFailure, worker)
+        {
+          ...options,
+          task: taskNumber(engine, definition),
+          failFast: true,
+          window: Infinity,
+          ambient: ambientOf(fiber)
         },
-        onSettled: () => resume(failure === undefined ? Effect.succeed(results) : Effect.failCause(failure)),
-        onAbandoned: (error) => resume(Effect.fail(error)),
-        onPull: ignorePull
-      },
-      { ...options, task: taskNumber(engine, definition), failFast: true, window: Infinity },
-      blocks,
-      true
-    )
-    return interruptJob(engine, job)
-  })
+        blocks,
+        true
+      )
+      return interruptJob(engine, job)
+    })
+  )
 
 /** One for each place of the pool: of a worker that gets nothing more, its successor. */
 const workersToAsk = (state: State): ReadonlyArray<number> =>

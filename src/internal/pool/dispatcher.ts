@@ -76,7 +76,7 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
       succeeded(state, event, out)
       break
     case "Failed":
-      failed(state, event.worker, event.run, event.index, event.failure, out)
+      failed(state, event, out)
       break
     case "Cancelled":
       cancelled(state, event.worker, event.run, out)
@@ -271,16 +271,14 @@ const afterReport = (state: State, worker: Worker, chunk: Chunk, out: Array<Comm
 
 const failed = (
   state: State,
-  id: number,
-  run: number,
-  index: number,
-  failure: ItemFailure,
+  { failure, index, millis, run, worker: id }: Extract<Event, { readonly _tag: "Failed" }>,
   out: Array<Command>
 ): void => {
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   worker.tasks++
+  worker.busyMillis += millis
   if (!isNobodys(chunk)) fail(state, chunk.job, id, chunk.first + index, failure, out)
   // a chunk of a job that fails fast ends in the worker with its first failure
   const last = chunk.job.options.failFast && failure._tag === "Reported"

@@ -9,14 +9,16 @@ import * as Exit from "effect/Exit"
 import { Closed, ProcessError, RestartLimitExceeded, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
 import type { Place } from "../codec/causes.ts"
-import type { InitializerOrder, TaskDefinition } from "../codec/registry.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
 import { Kind } from "../protocol/messages.ts"
-import type { Boot, Crossed, ToParent } from "../protocol/messages.ts"
+import type { Boot, ToParent } from "../protocol/messages.ts"
+import { makeBoot } from "../start/boot.ts"
+import type { EncodedInitializer } from "../start/boot.ts"
 import { after, describeStatus } from "../start/child.ts"
 import { makeHandle, stopChild, workerExited } from "../start/handle.ts"
 import type { Child, Launcher } from "../start/Launcher.ts"
+import { makeEar } from "../start/observed.ts"
 import type { Self } from "../start/tree.ts"
-import { nextPath } from "../start/tree.ts"
 import { begin, makeState, transition } from "./dispatcher.ts"
 import type { Block, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
 import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
@@ -30,6 +32,8 @@ export interface Death {
 
 /** How the outcomes of a job reach its caller. Called in the order of the events; none may throw. */
 export interface Sink {
+  /** What the caller has around it. */
+  readonly context: Context.Context<never>
   readonly onValues: (first: number, values: ArrayLike<unknown>, marked: boolean, worker: number) => void
   readonly onFailure: (index: number, failure: ItemFailure, worker: number) => void
   /** Nothing of the job runs any more. */
@@ -52,7 +56,7 @@ export interface EngineOptions {
   readonly idleMillis: number | undefined
   readonly launcher: Launcher
   readonly creator: Self
-  readonly initializer: (InitializerOrder & { readonly encoded: Crossed }) | undefined
+  readonly initializer: EncodedInitializer | undefined
   readonly context: Context.Context<never>
 }
 
@@ -146,7 +150,8 @@ const toEvent = (worker: number, message: ToParent): Event | undefined => {
         worker,
         run: message[1],
         index: message[2],
-        failure: { _tag: "Reported", detail: message[3] }
+        failure: { _tag: "Reported", detail: message[3] },
+        millis: message[4]
       }
     case Kind.Cancelled:
       return { _tag: "Cancelled", worker, run: message[1] }
@@ -272,23 +277,8 @@ const kill = (engine: Engine, worker: Worker): void => {
 
 // ---------------------------------------------------------------------------------------------------- workers
 
-const bootOf = ({ creator, initializer, launcher, maxMemory, name }: EngineOptions, worker: number): Boot => ({
-  identity: {
-    name: `${name}-worker-${worker}`,
-    path: nextPath(creator.path),
-    daemon: true,
-    startMethod: launcher.name
-  },
-  parent: { name: creator.name, pid: creator.pid },
-  startOptions: launcher.options,
-  initializer: initializer === undefined ? undefined : {
-    module: initializer.definition.module,
-    name: initializer.definition.name,
-    payload: initializer.encoded
-  },
-  once: false,
-  maxMemory
-})
+const bootOf = (options: EngineOptions, worker: number): Boot =>
+  makeBoot({ ...options, name: `${options.name}-worker-${worker}`, daemon: true, once: false })
 
 const launch = (engine: Engine, id: number): void => {
   const { context, launcher } = engine.options
@@ -319,12 +309,21 @@ const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | 
     })
   })
 
+/** That of the call whose run it is; of one that has ended, and outside of runs, the pool's. */
+const contextOfRun = (engine: Engine, worker: number, run: number): Context.Context<never> => {
+  const chunk = engine.state.workers.get(worker)?.chunks.find((one) => one.run === run)
+  return (chunk === undefined ? undefined : engine.sinks.get(chunk.job.id)?.context) ?? engine.options.context
+}
+
 const attach = (engine: Engine, worker: Worker, child: Child): void => {
   worker.child = child
+  const ear = makeEar({ identity: child.boot.identity, pid: child.pid, role: "worker" })
+  const contextOf = (run: number): Context.Context<never> => contextOfRun(engine, worker.id, run)
   child.onMessages((batch) => {
     for (const message of batch) {
       const event = toEvent(worker.id, message)
       if (event !== undefined) dispatch(engine, event)
+      else ear.hear(message, contextOf)
     }
   })
   makeHandle({
@@ -418,6 +417,7 @@ export const interruptJob = (engine: Engine, job: number): Effect.Effect<void> =
     if (sink === undefined) return resume(Effect.void)
     const done = (): void => resume(Effect.void)
     engine.sinks.set(job, {
+      context: sink.context,
       onValues: () => {},
       onFailure: () => {},
       onPull: () => {},

@@ -1,6 +1,7 @@
 /**
  * What the dispatcher is about: jobs, chunks and workers; the events that it hears and the commands that it gives.
  */
+import type { Ambient } from "../protocol/messages.ts"
 import type * as Deque from "./Deque.ts"
 
 /** Consecutive items of a job, as they came from the caller: encoded. */
@@ -32,6 +33,8 @@ export interface JobOptions {
   readonly timeoutMillis: number | undefined
   /** Runs on this worker, and on no other. */
   readonly worker?: number | undefined
+  /** What the call has around it. */
+  readonly ambient?: Ambient | undefined
 }
 
 export interface Job {
@@ -193,6 +196,7 @@ export type Event =
     readonly run: number
     readonly index: number
     readonly failure: ItemFailure
+    readonly millis: number
   }
   | { readonly _tag: "Cancelled"; readonly worker: number; readonly run: number }
   /** The chunk takes longer than was thought: the worker has not begun its items from this one on, and never will. */

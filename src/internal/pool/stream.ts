@@ -12,6 +12,7 @@ import type { ProcessError } from "../../ProcessError.ts"
 import { decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
+import { ambientOf } from "../start/observed.ts"
 import { encodeBlocks, failureCause } from "./calls.ts"
 import type { Block, JobOptions } from "./model.ts"
 import { dispatch, interruptJob, placeOf, submit, taskNumber } from "./engine.ts"
@@ -174,6 +175,8 @@ const openStream = Effect.fnUntraced(function*(items: Stream.Stream<unknown, unk
   return source
 })
 
+const around = Effect.withFiber((fiber) => Effect.succeed({ context: fiber.context, ambient: ambientOf(fiber) }))
+
 /** How many items are read at once that no pool runs. */
 const itemsOfNobody = 16
 
@@ -185,6 +188,7 @@ export const streamAll = (
   mode: StreamMode
 ): Stream.Stream<unknown, unknown, unknown> =>
   Stream.unwrap(Effect.gen(function*() {
+    const { ambient, context } = yield* around
     const outlet = makeOutlet(mode)
     let waiting: (() => void) | undefined
     let over = false
@@ -250,6 +254,7 @@ export const streamAll = (
       dispatch(engine, { _tag: "Interrupted", job }) // also a result that does not fit its schema stops the others
     }
     const sink: Sink = {
+      context,
       onValues: (first, values, marked, worker) => {
         const place = (): Place => placeOf(engine, definition, worker)
         for (let i = 0; i < values.length; i++) {
@@ -287,7 +292,7 @@ export const streamAll = (
         job = submit(
           engine,
           { ...sink, onPull: (count) => queueMicrotask(() => source.ask(count)) },
-          { ...options, task: taskNumber(engine, definition), failFast: mode.failFast },
+          { ...options, task: taskNumber(engine, definition), failFast: mode.failFast, ambient },
           [],
           false
         )

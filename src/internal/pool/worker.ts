@@ -58,14 +58,16 @@ const collect = (worker: Worker, message: ToChild, refused: Refused): void => {
 }
 
 export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefinition, refused: Refused): void => {
-  const { task } = chunk.job.options
+  const { ambient, task } = chunk.job.options
   if (!worker.known.has(task)) {
     worker.known.add(task)
     collect(worker, [Kind.Define, task, definition.module, definition.name, usesEffect(definition)], refused)
   }
   const items = packNumbers(ownCopies(worker, chunk))
   const buffer = bufferOfBlock(items)
-  const message: ToChild = [Kind.Run, chunk.run, task, items, flagsOf(chunk)]
+  const message: ToChild = ambient === undefined
+    ? [Kind.Run, chunk.run, task, items, flagsOf(chunk)]
+    : [Kind.Run, chunk.run, task, items, flagsOf(chunk), ambient]
   const moves = [
     ...chunk.moves ?? [],
     ...(buffer !== undefined && worker.child?.channel.transfers === true ? [buffer] : [])

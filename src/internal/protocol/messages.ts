@@ -4,6 +4,9 @@
  * Messages are small tuples that begin with their kind: they are sent by the hundred thousand.
  */
 
+import type { LogLevel } from "effect/LogLevel"
+import type { SpanKind } from "effect/Tracer"
+
 /** A name for a process in messages and logs, and its place in the tree of creators. */
 export interface Identity {
   readonly name: string
@@ -35,6 +38,8 @@ export interface Boot {
   readonly once: boolean
   /** The child says when it uses more bytes of memory than this. */
   readonly maxMemory?: number | undefined
+  /** Of what is logged outside of a run. */
+  readonly logLevel: LogLevel
 }
 
 /** Why a run failed at the border, as plain data: the parent makes the ProcessError of it. */
@@ -66,6 +71,50 @@ export type EncodedFailure =
   | { readonly _tag: "Border"; readonly reason: EncodedReason }
   | { readonly _tag: "Cause"; readonly reasons: ReadonlyArray<EncodedCauseReason> }
 
+/** What a call has around it, for the tasks that it runs: nothing, where that is what a child has anyway. */
+export interface Ambient {
+  readonly logLevel: LogLevel
+  readonly span: AmbientSpan | undefined
+}
+
+/** The span of the call: its W3C ids. */
+export interface AmbientSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+  /** The parent wants to hear of the spans of its tasks. */
+  readonly told: boolean
+}
+
+export interface EncodedLog {
+  readonly level: LogLevel
+  readonly message: Crossed
+  readonly annotations: Crossed
+  readonly spans: ReadonlyArray<readonly [label: string, timestamp: number]>
+  readonly cause: EncodedFailure | undefined
+  /** Epoch milliseconds. */
+  readonly date: number
+}
+
+/** Ids of spans are those of the child: its parent makes spans of its own for them. */
+export interface EncodedSpanStart {
+  readonly id: string
+  readonly parent: string | undefined
+  readonly name: string
+  readonly kind: SpanKind
+  readonly startTime: bigint
+  readonly sampled: boolean
+}
+
+export interface EncodedSpanEnd {
+  readonly id: string
+  readonly endTime: bigint
+  readonly attributes: Crossed
+  readonly events: ReadonlyArray<readonly [name: string, time: bigint, attributes: Crossed]>
+  readonly links: ReadonlyArray<{ readonly traceId: string; readonly spanId: string; readonly attributes: Crossed }>
+  readonly failure: EncodedFailure | undefined
+}
+
 export const Kind = {
   Boot: 0,
   Define: 1,
@@ -82,7 +131,10 @@ export const Kind = {
   Notice: 16,
   Loading: 17,
   Returned: 18,
-  Outgrown: 19
+  Outgrown: 19,
+  Log: 20,
+  SpanStarted: 21,
+  SpanEnded: 22
 } as const
 
 /** The items of the run are marked (see {@link Crossed}). */
@@ -98,7 +150,14 @@ export type ToChild =
   | readonly [typeof Kind.Boot, Boot]
   /** A task gets a number on first use in this child. */
   | readonly [typeof Kind.Define, task: number, module: string, name: string, usesEffect: boolean]
-  | readonly [typeof Kind.Run, run: number, task: number, items: ArrayLike<unknown>, flags: number]
+  | readonly [
+    typeof Kind.Run,
+    run: number,
+    task: number,
+    items: ArrayLike<unknown>,
+    flags: number,
+    ambient?: Ambient | undefined
+  ]
   | readonly [typeof Kind.Cancel, run: number]
   /** Release the initializer, then end with code 0. */
   | readonly [typeof Kind.Close]
@@ -121,12 +180,16 @@ export type ToParent =
     marked: boolean,
     millis: number
   ]
-  | readonly [typeof Kind.Failure, run: number, index: number, EncodedFailure]
+  | readonly [typeof Kind.Failure, run: number, index: number, failure: EncodedFailure, millis: number]
   /** The answer to Cancel: nothing more comes of this run. */
   | readonly [typeof Kind.Cancelled, run: number]
   /** The run takes too long: its items from this one on have not begun, and go to whoever is free. */
   | readonly [typeof Kind.Returned, run: number, index: number]
   /** The child uses more memory than it may. */
   | readonly [typeof Kind.Outgrown, bytes: number]
+  /** What a task has logged, while this run was the one; outside of any it is 0. */
+  | readonly [typeof Kind.Log, run: number, log: EncodedLog]
+  | readonly [typeof Kind.SpanStarted, run: number, span: EncodedSpanStart]
+  | readonly [typeof Kind.SpanEnded, run: number, span: EncodedSpanEnd]
   /** Last words: an uncaught error's stack, or what is wrong with the program. */
   | readonly [typeof Kind.Notice, text: string]

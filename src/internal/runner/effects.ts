@@ -3,6 +3,7 @@
  * or for an initializer: then the task's own module has imported the same files.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,7 +16,16 @@ import type { Phase } from "../codec/reasons.ts"
 import type { ValueCodec } from "../codec/schema.ts"
 import { prepare, prepareLossy } from "../codec/values.ts"
 import type { Border } from "../codec/values.ts"
-import type { Boot, Crossed, EncodedCauseReason, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
+import type {
+  Ambient,
+  Boot,
+  Crossed,
+  EncodedCauseReason,
+  EncodedFailure,
+  EncodedReason,
+  ToParent
+} from "../protocol/messages.ts"
+import { withObserver, withRun } from "./observer.ts"
 import { CurrentProcess } from "../start/identity.ts"
 import { childStartMethod, StartMethod } from "../start/service.ts"
 import type { Launchers } from "../start/service.ts"
@@ -29,11 +39,19 @@ export interface RunningItem {
   readonly interrupt: (onEnd?: () => void) => void
 }
 
+/** The run that an item belongs to. */
+export interface ItemContext {
+  readonly id: number
+  readonly ambient: Ambient | undefined
+}
+
 export type { Launchers }
 
 export interface EffectHost {
   readonly pid: number
   readonly launchers: () => Promise<Launchers>
+  /** Where the child is its parent: the clock of that. */
+  readonly clock?: Clock.Clock | undefined
 }
 
 export interface EffectRuntime {
@@ -44,6 +62,7 @@ export interface EffectRuntime {
   readonly run: (
     definition: TaskDefinition,
     payload: unknown,
+    around: ItemContext,
     done: (outcome: ItemOutcome) => void
   ) => RunningItem
   readonly initialize: (
@@ -75,7 +94,15 @@ const explain = (defect: unknown): unknown => {
   return defect
 }
 
-export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): EffectRuntime => {
+/** Of a failure that is no result: errors cross as they are. */
+const noSchemas: Pick<TaskDefinition, "name" | "error"> = { name: "", error: undefined }
+
+export const makeRuntime = (
+  boot: Boot,
+  border: Border,
+  host: EffectHost,
+  say: (message: ToParent) => void
+): EffectRuntime => {
   const scope = Scope.makeUnsafe()
   let interruptBuilding: (() => void) | undefined
   let context: Context.Context<never> = Context.make(StartMethod, childStartMethod(boot, border, host.launchers)).pipe(
@@ -87,7 +114,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     schema === undefined || valueCodec === undefined ? undefined : valueCodec(schema)
 
   const encodeReason = (
-    definition: TaskDefinition,
+    definition: Pick<TaskDefinition, "name" | "error">,
     reason: Cause.Reason<unknown>
   ): EncodedCauseReason | EncodedReason => {
     switch (reason._tag) {
@@ -107,7 +134,10 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
     }
   }
 
-  const encodeCause = (definition: TaskDefinition, cause: Cause.Cause<unknown>): EncodedFailure => {
+  const encodeCause = (
+    definition: Pick<TaskDefinition, "name" | "error">,
+    cause: Cause.Cause<unknown>
+  ): EncodedFailure => {
     const reasons: Array<EncodedCauseReason> = []
     for (const reason of cause.reasons) {
       const encoded = encodeReason(definition, reason)
@@ -136,6 +166,7 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
   const start = (
     definition: TaskDefinition,
     payload: unknown,
+    { ambient, id }: ItemContext,
     done: (outcome: ItemOutcome) => void
   ): RunningItem => {
     const codec = codecOf(definition.payload)
@@ -147,7 +178,8 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
       }))
       return { interrupt: (onEnd) => onEnd?.() }
     }
-    const fiber = Effect.runForkWith(context)(effectOf(definition, decoded.value))
+    if (around.id !== id) around = { id, context: withRun(context, id, ambient) }
+    const fiber = Effect.runForkWith(around.context)(effectOf(definition, decoded.value))
     fiber.addObserver((exit) => done(outcomeOf(definition, exit)))
     return {
       interrupt: (onEnd) => {
@@ -156,6 +188,15 @@ export const makeRuntime = (boot: Boot, border: Border, host: EffectHost): Effec
       }
     }
   }
+
+  context = withObserver(context, boot.logLevel, {
+    border,
+    say,
+    encodeCause: (cause) => encodeCause(noSchemas, cause)
+  })
+  if (host.clock !== undefined) context = Context.add(context, Clock.Clock, host.clock)
+  /** That of the run whose items run. */
+  let around = { id: -1, context }
 
   const needsCodec = (definition: TaskDefinition): boolean =>
     definition.payload !== undefined || definition.success !== undefined || definition.error !== undefined

@@ -3,6 +3,7 @@
  * tasks that return Effects, schemas and initializers are handed to `effects.ts`, which is imported when the first of
  * them comes.
  */
+import type { Clock } from "effect/Clock"
 import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { whyNot } from "../codec/reasons.ts"
@@ -11,7 +12,7 @@ import type { TaskDefinition } from "../codec/registry.ts"
 import { prepare, prepareLossy, revive } from "../codec/values.ts"
 import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
-import type { Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import type { Ambient, Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 
 export interface SessionHost {
@@ -33,6 +34,8 @@ export interface SessionHost {
   readonly onUserCode: () => void
   /** Called before much code is loaded. */
   readonly onMuchCode: () => void
+  /** Where the child is its parent: the clock of that. */
+  readonly clock?: Clock | undefined
 }
 
 export interface Session {
@@ -57,6 +60,7 @@ interface Run {
   readonly task: KnownTask
   readonly items: ArrayLike<unknown>
   readonly flags: number
+  readonly ambient: Ambient | undefined
   index: number
   cancelled: boolean
   /** When its first item began. */
@@ -186,10 +190,11 @@ export const startSession = (host: SessionHost): Session => {
           postSafely([Kind.Successes, run, first + i, [values[i]], marked, millis / values.length], moved)
         }
       } else {
-        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run)))]])
+        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run))), millis]])
       }
     } else if (message[0] === Kind.Failure) {
-      channel.post([[Kind.Failure, message[1], message[2], border(reasonOf(cause, "error", nameOfRun(message[1])))]])
+      const [, run, index, , millis] = message
+      channel.post([[Kind.Failure, run, index, border(reasonOf(cause, "error", nameOfRun(run))), millis]])
     } else {
       throw cause
     }
@@ -204,7 +209,7 @@ export const startSession = (host: SessionHost): Session => {
         value = isCheap(run) ? snapshot(prepared.value) : prepared.value
         if (value === prepared.value) loose = true
       } catch (cause) {
-        return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)))
+        return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
       }
     }
     const last = outbox[outbox.length - 1]
@@ -224,10 +229,10 @@ export const startSession = (host: SessionHost): Session => {
     return structuredClone(value)
   }
 
-  const reportFailure = (run: Run, failure: EncodedFailure): void => {
+  const reportFailure = (run: Run, failure: EncodedFailure, millis = 0): void => {
     failed = true
     loose = true
-    outbox.push([Kind.Failure, run.id, run.index, failure])
+    outbox.push([Kind.Failure, run.id, run.index, failure, millis])
     run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
   }
 
@@ -328,8 +333,9 @@ export const startSession = (host: SessionHost): Session => {
     try {
       value = handler(payloadOf(run))
     } catch (cause) {
-      reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] })
-      return performance.now()
+      const ended = performance.now()
+      reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] }, ended - began)
+      return ended
     }
     const ended = performance.now()
     measure(run.task, ended - began)
@@ -341,7 +347,7 @@ export const startSession = (host: SessionHost): Session => {
   const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime, began: number): boolean => {
     let done = false
     let resume: (() => void) | undefined
-    const item = runtime.run(definition, payloadOf(run), (outcome) => {
+    const item = runtime.run(definition, payloadOf(run), run, (outcome) => {
       done = true
       running = undefined
       if (ended) return // the child is ending: `shutdown` waits for this item and reports the rest
@@ -352,7 +358,7 @@ export const startSession = (host: SessionHost): Session => {
         if (channel.transfers) transfers.push(...outcome.transfers)
         reportSuccess(run, outcome.value, millis)
       } else {
-        reportFailure(run, outcome.failure)
+        reportFailure(run, outcome.failure, millis)
       }
       resume?.()
     })
@@ -409,7 +415,10 @@ export const startSession = (host: SessionHost): Session => {
 
   const requireEffects = async (): Promise<EffectRuntime> => {
     const module = await import("./effects.ts")
-    return effects ??= module.makeRuntime(boot!, channel, host)
+    return effects ??= module.makeRuntime(boot!, channel, host, (message) => {
+      outbox.push(message)
+      flush()
+    })
   }
 
   // ------------------------------------------------------------------ the parent's messages
@@ -448,10 +457,10 @@ export const startSession = (host: SessionHost): Session => {
         })
         return
       case Kind.Run: {
-        const [, id, task, items, flags] = message
+        const [, id, task, items, flags, ambient] = message
         const known = tasks.get(task)!
         names.set(id, known.name)
-        queue.push({ id, task: known, items, flags, index: 0, cancelled: false, beganAt: 0 })
+        queue.push({ id, task: known, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 })
         return
       }
       case Kind.Cancel:

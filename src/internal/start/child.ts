@@ -2,6 +2,7 @@
  * From a body to a child that is up: what every start method shares. It waits for the child's first word, keeps what it
  * says until somebody listens, and reports its end once.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
@@ -11,6 +12,7 @@ import { payloadError } from "../codec/payload.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
 import type { Body, Child } from "./Launcher.ts"
+import { makeEar } from "./observed.ts"
 
 /** Children from their launch to their end, also those that never were ready. */
 const living = new Set<Body>()
@@ -110,6 +112,14 @@ const withWords = (message: string, words: string): string => words === "" ? mes
  * Launches and waits until the child is ready. `make` may throw (a missing executable): that is a `StartFailed` too.
  */
 export const launchChild = (boot: Boot, startMillis: number, make: () => Body): Effect.Effect<Child, ProcessError> =>
+  Effect.contextWith((context: Context.Context<never>) => launchIn(context, boot, startMillis, make))
+
+const launchIn = (
+  context: Context.Context<never>,
+  boot: Boot,
+  startMillis: number,
+  make: () => Body
+): Effect.Effect<Child, ProcessError> =>
   Effect.callback<Child, ProcessError>((resume) => {
     const launchedAt = performance.now()
     let body: Body
@@ -119,6 +129,7 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
       return resume(Effect.fail(startFailed(boot, wordsOf(cause), cause)))
     }
     living.add(body)
+    const ear = makeEar({ identity: boot.identity, pid: body.pid, role: boot.once ? "process" : "worker" })
     let status: ExitStatus | undefined
     let words = ""
     let refusal: EncodedReason | undefined
@@ -183,6 +194,8 @@ export const launchChild = (boot: Boot, startMillis: number, make: () => Body): 
           endDeadline()
           if (i + 1 < batch.length) deliver(batch.slice(i + 1))
           return resume(Effect.succeed({ ...child, startUpMillis: performance.now() - launchedAt }))
+        } else {
+          ear.hear(message, () => context) // of its initializer
         }
       }
     }, onSilence)

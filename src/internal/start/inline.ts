@@ -2,6 +2,8 @@
  * The child that is no child: a session in this very thread, behind the same codec and the same protocol. For the tests
  * of programs that use this library.
  */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { makePair } from "../channel/inline.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
@@ -9,7 +11,7 @@ import { startSession } from "../runner/session.ts"
 import { defaultStartMillis, launchChild, runIn } from "./child.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 
-const makeBody = (): Body => {
+const makeBody = (clock: Clock.Clock): Body => {
   const [channel, childChannel] = makePair<ToChild, ToParent>()
   const listeners: Array<(status: ExitStatus, words: string) => void> = []
   let ended = false
@@ -35,7 +37,8 @@ const makeBody = (): Body => {
     stop: () => end(1),
     onBoot: () => {},
     onUserCode: () => {},
-    onMuchCode: () => {}
+    onMuchCode: () => {},
+    clock
   })
 
   return {
@@ -55,5 +58,6 @@ export const inline: Launcher = {
   name: "inline",
   border: { sharesMemory: true },
   options: undefined,
-  launch: (boot) => launchChild(boot, defaultStartMillis, makeBody)
+  // its tasks run in the time of the program: a TestClock moves them
+  launch: (boot) => Effect.flatMap(Clock.Clock, (clock) => launchChild(boot, defaultStartMillis, () => makeBody(clock)))
 }

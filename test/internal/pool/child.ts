@@ -112,7 +112,8 @@ const reportFailure = (worker: SimWorker, head: Queued): void => {
     worker: worker.id,
     run: chunk.run,
     index,
-    failure: { _tag: "Reported", detail }
+    failure: { _tag: "Reported", detail },
+    millis: 0
   })
   head.index = chunk.job.options.failFast ? chunk.items.length : index + 1
 }
