@@ -43,6 +43,10 @@ import { applyEverywhere, applyOne, mapAll } from "./internal/pool/calls.ts"
 import type { ItemOptions } from "./internal/pool/calls.ts"
 import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./internal/pool/engine.ts"
 import type { Engine } from "./internal/pool/engine.ts"
+import { countsOf, showMetrics, workersOf } from "./internal/pool/observe.ts"
+import type { Counts, WorkerStats } from "./internal/pool/observe.ts"
+import { progressOf } from "./internal/pool/progress.ts"
+import type { Progress as ProgressOf } from "./internal/pool/progress.ts"
 import { streamAll } from "./internal/pool/stream.ts"
 import type { StreamMode } from "./internal/pool/stream.ts"
 import { timeMillis, timeMillisOr, wholeNumber } from "./internal/start/checks.ts"
@@ -210,6 +214,7 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
     initializer,
     context: yield* Effect.context<never>()
   })
+  engine.endListeners.push(showMetrics(engine))
   yield* awaitStart(engine)
   return makePool(engine, { engine, scope: Scope.makeUnsafe() })
 })
@@ -888,3 +893,122 @@ export const close = <R>(pool: Pool<R>): Effect.Effect<void> => Effect.andThen(d
  */
 export const terminate = <R>(pool: Pool<R>): Effect.Effect<void> =>
   Effect.andThen(Effect.suspend(() => endNow(internalsOf(pool).engine)), closeFibers(pool))
+
+// ---------------------------------------------------------------------------------------------------- what it tells
+
+/**
+ * What {@link stats} tells: counts of items and workers, and one record for each worker that is up.
+ *
+ * - `queued`: items that wait, in the pool or handed to a worker ahead; `running`: items that run, at most one a worker.
+ * - `completed`, `failed`: items with a result, and without one, since the pool was made. What was interrupted is in
+ *   neither.
+ * - `restarts`: workers that died by themselves; `killed`: workers that the pool killed because what they ran did not stop.
+ *   Workers that are recycled or let go are in neither.
+ * - A worker's `tasks` are the items that ended in it; `startUpMillis` is its way from the launch to ready, `busyMillis` the
+ *   run time of its items, `idleMillis` the rest of its life. `rssBytes` is its memory: of a process what is resident, of a
+ *   thread its heap and its buffers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stats extends Counts {
+  readonly workers: ReadonlyArray<WorkerStats>
+}
+
+/**
+ * What the pool has done and what its workers are like, now.
+ *
+ * **Details**
+ *
+ * Each worker is asked for its memory; one that does not answer within half a second has 0.
+ *
+ * **Example** (After a map)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Pool.map(pool, square, [1, 2, 3])
+ *   const { completed, failed, workers } = yield* Pool.stats(pool)
+ *   yield* Console.log(`${completed} completed, ${failed} failed, by ${workers.length} workers`)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 3 completed, 0 failed, by 2 workers
+ * ```
+ *
+ * @see {@link progress} for counts as they change
+ * @category observability
+ * @since 0.1.0
+ */
+export const stats = <R>(pool: Pool<R>): Effect.Effect<Stats> =>
+  Effect.suspend(() => {
+    const { engine } = internalsOf(pool as Pool<never>) // what it provides does not matter here
+    return Effect.map(workersOf(engine), (workers) => ({ ...countsOf(engine.state), workers }))
+  })
+
+/**
+ * How far a pool has come since {@link progress} was asked.
+ *
+ * - `submitted`: items that were given to the pool and are not interrupted; of a stream, those that were pulled so far.
+ * - `done`: of these, the items that have a result or a failure; `failed`: those with a failure.
+ * - `rate`: items done per second; 0 before the first.
+ * - `remaining`: how long what is submitted will take at that rate; none before the first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Progress extends ProgressOf {}
+
+const defaultEveryMillis = 100
+
+/**
+ * How far the pool has come, as a stream: for progress bars.
+ *
+ * **Details**
+ *
+ * - Counts are those of all calls on the pool, from the moment when the stream is run.
+ * - The first element comes at once, the others when something has changed, no more often than `every` (default 100 ms). A
+ *   slow consumer misses what was in between and never holds up the pool.
+ * - It ends when the pool has ended.
+ *
+ * **Example** (Until all is done)
+ *
+ * ```ts run
+ * import { Console, Effect, Fiber, Option, Stream } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   const last = yield* Pool.progress(pool, { every: "10 millis" }).pipe(
+ *     Stream.takeUntil(({ done }) => done === 3),
+ *     Stream.runLast,
+ *     Effect.forkChild({ startImmediately: true })
+ *   )
+ *   yield* Pool.map(pool, square, [1, 2, 3])
+ *   const { done, submitted } = Option.getOrThrow(yield* Fiber.join(last))
+ *   yield* Console.log(`${done} of ${submitted}`)
+ * }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 3 of 3
+ * ```
+ *
+ * @see {@link stats} for more, once
+ * @category observability
+ * @since 0.1.0
+ */
+export const progress = <R>(
+  pool: Pool<R>,
+  options?: { readonly every?: Duration.Input | undefined }
+): Stream.Stream<Progress> =>
+  Stream.suspend(() => {
+    const { engine } = internalsOf(pool as Pool<never>) // what it provides does not matter here
+    return progressOf(engine, timeMillisOr("Pool.progress: every", options?.every, defaultEveryMillis))
+  })

@@ -166,6 +166,7 @@ const listen = (
     }
   }
   child.onMessages((batch) => batch.forEach(onMessage))
+  child.onExit(ear.close)
 }
 
 const order = (

@@ -207,6 +207,7 @@ const take = (state: State, job: Job, count: number): Chunk => {
     moves: block.moves,
     itemMillis: state.means[job.options.task] ?? aheadMillis,
     bytes: weightOfAll(items),
+    at: block.at,
     reported: 0,
     announced: -1,
     cancelled: false,
@@ -256,7 +257,14 @@ export const giveBack = (state: State, chunk: Chunk, from: number, limit: number
   const { job } = chunk
   if (from >= chunk.items.length) return
   const items = from === 0 ? chunk.items : chunk.items.slice(from)
-  const block: Block = { first: chunk.first + from, items, marked: chunk.marked, moves: chunk.moves, limit }
+  const block: Block = {
+    first: chunk.first + from,
+    items,
+    marked: chunk.marked,
+    moves: chunk.moves,
+    limit,
+    at: chunk.at
+  }
   // in the order of the items: whoever wants the results in order waits for the first of them
   const before: Array<Waiting> = []
   for (

@@ -61,13 +61,13 @@ export const failureCause = (
 const noMoves: Array<ArrayBuffer> = []
 
 /** Encodes one item. Throws a ProcessError. */
-const encodeOne = (definition: TaskDefinition, item: unknown, index: number, border: Border): Block => {
+const encodeOne = (definition: TaskDefinition, item: unknown, index: number, border: Border, at: number): Block => {
   // without a schema nothing is marked to move
   const transfers = definition.payload === undefined ? noMoves : []
   const { marked, value } = encodePayload(definition, item, border, transfers)
   // a process is sent copies
   const moves = transfers.length > 0 && border.sharesMemory ? transfers : undefined
-  return { first: index, items: [value], marked, moves, limit: undefined }
+  return { first: index, items: [value], marked, moves, limit: undefined, at }
 }
 
 /** Encodes items into blocks: one, unless buffers move with some of them. Throws a ProcessError. */
@@ -77,11 +77,12 @@ export const encodeBlocks = (
   first: number,
   border: Border
 ): ReadonlyArray<Block> => {
+  const at = performance.now()
   const blocks: Array<Block> = []
   let values: Array<unknown> = []
   let marked = false
   const cut = (next: number): void => {
-    if (values.length > 0) blocks.push({ first: next - values.length, items: values, marked })
+    if (values.length > 0) blocks.push({ first: next - values.length, items: values, marked, at })
     values = []
     marked = false
   }
@@ -92,7 +93,7 @@ export const encodeBlocks = (
       values.push(item) // crosses as it is, by the million
       continue
     }
-    const block = encodeOne(definition, item, first + i, border)
+    const block = encodeOne(definition, item, first + i, border, at)
     if (block.moves !== undefined) {
       cut(first + i)
       blocks.push(block)
@@ -141,7 +142,7 @@ export const applyOne = (
     Effect.callback<unknown, unknown>((resume) => {
       let block: Block
       try {
-        block = encodeOne(definition, payload, 0, engine.options.launcher.border)
+        block = encodeOne(definition, payload, 0, engine.options.launcher.border, performance.now())
       } catch (error) {
         return resume(encodingFailed(error))
       }

@@ -21,6 +21,8 @@ import { makeEar } from "../start/observed.ts"
 import type { Self } from "../start/tree.ts"
 import { begin, makeState, transition } from "./dispatcher.ts"
 import type { Block, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
+import { addTime, makeTimes } from "./observe.ts"
+import type { Times } from "./observe.ts"
 import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
 import type { Worker } from "./worker.ts"
 
@@ -78,6 +80,10 @@ export interface Engine {
   gentle: boolean
   ended: boolean
   readonly endListeners: Array<() => void>
+  /** Called after events. */
+  readonly listeners: Set<() => void>
+  readonly queueTimes: Times
+  readonly runTimes: Times
   /** Called for every worker that came up, and for the first that did not, until all are up. */
   onStart: ((result: ProcessError | undefined) => void) | undefined
 }
@@ -97,6 +103,9 @@ export const makeEngine = (options: EngineOptions): Engine => ({
   gentle: false,
   ended: false,
   endListeners: [],
+  listeners: new Set(),
+  queueTimes: makeTimes(),
+  runTimes: makeTimes(),
   onStart: undefined
 })
 
@@ -122,6 +131,7 @@ export const dispatch = (engine: Engine, event: Event): void => {
   }
   engine.events = []
   engine.busy = false
+  for (const listener of engine.listeners) listener()
   if (defects.length > 0) throw defects[0]
 }
 
@@ -220,8 +230,11 @@ const performOn = (
   const refused = (run: number, detail: unknown): void =>
     dispatch(engine, { _tag: "Unsent", worker: worker.id, run, detail })
   switch (command._tag) {
-    case "Send":
+    case "Send": {
+      const { at, items } = command.chunk
+      if (at !== undefined) addTime(engine.queueTimes, performance.now() - at, items.length)
       return sendChunk(worker, command.chunk, engine.definitions[command.chunk.job.options.task]!, refused)
+    }
     case "Cancel":
       sendCancel(worker, command.run, refused)
       return awaitAnswer(engine, worker, command.run)
@@ -309,6 +322,11 @@ const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | 
     })
   })
 
+const noteTime = ({ runTimes }: Engine, message: ToParent): void => {
+  if (message[0] === Kind.Successes) addTime(runTimes, message[5] / message[3].length, message[3].length)
+  else if (message[0] === Kind.Failure) addTime(runTimes, message[4], 1)
+}
+
 /** That of the call whose run it is; of one that has ended, and outside of runs, the pool's. */
 const contextOfRun = (engine: Engine, worker: number, run: number): Context.Context<never> => {
   const chunk = engine.state.workers.get(worker)?.chunks.find((one) => one.run === run)
@@ -317,11 +335,13 @@ const contextOfRun = (engine: Engine, worker: number, run: number): Context.Cont
 
 const attach = (engine: Engine, worker: Worker, child: Child): void => {
   worker.child = child
+  worker.readyAt = performance.now()
   const ear = makeEar({ identity: child.boot.identity, pid: child.pid, role: "worker" })
   const contextOf = (run: number): Context.Context<never> => contextOfRun(engine, worker.id, run)
   child.onMessages((batch) => {
     for (const message of batch) {
       const event = toEvent(worker.id, message)
+      noteTime(engine, message)
       if (event !== undefined) dispatch(engine, event)
       else ear.hear(message, contextOf)
     }
@@ -335,6 +355,7 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
   })
   child.onExit((status) => {
     clearTimers(worker)
+    ear.close()
     const detail: Death = { child, status }
     if (engine.onStart !== undefined) engine.onStart(workerExited(child, status, undefined))
     dispatch(engine, { _tag: "WorkerExited", worker: worker.id, detail, now: performance.now() })

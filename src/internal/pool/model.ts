@@ -13,6 +13,8 @@ export interface Block {
   readonly moves?: ReadonlyArray<ArrayBuffer> | undefined
   /** At most so many of its items may be in one message. */
   readonly limit?: number | undefined
+  /** When the caller gave them: of no meaning here. */
+  readonly at?: number | undefined
 }
 
 /** A block that waits, and how many of its items have been handed out. */
@@ -73,6 +75,7 @@ export interface Chunk {
   readonly itemMillis: number
   /** What all of it weighs, about. */
   readonly bytes: number
+  readonly at: number | undefined
   /** Items with a report. */
   reported: number
   /** The item that the worker has said it starts, or -1. */

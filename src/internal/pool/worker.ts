@@ -17,6 +17,8 @@ export interface Worker {
   readonly id: number
   readonly launching: Fiber.Fiber<Child, ProcessError>
   child: Child | undefined
+  /** When it was up, by `performance.now`. */
+  readyAt: number
   outbox: Array<ToChild>
   /** The buffers that move with a message of the outbox. */
   readonly moving: Map<ToChild, Array<ArrayBuffer>>
@@ -35,6 +37,7 @@ export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessErro
   id,
   launching,
   child: undefined,
+  readyAt: 0,
   outbox: [],
   moving: new Map(),
   posting: new Set(),

@@ -86,6 +86,8 @@ const emit = (speaker: Speaker, log: EncodedLog, context: Context.Context<never>
 export interface Ear {
   /** `true` when it was a message of this kind. */
   readonly hear: (message: ToParent, context: (run: number) => Context.Context<never>) => boolean
+  /** Ends what the child has left open. */
+  readonly close: () => void
 }
 
 export const makeEar = (speaker: Speaker): Ear => {
@@ -143,6 +145,11 @@ export const makeEar = (speaker: Speaker): Ear => {
         default:
           return false
       }
+    },
+    close: () => {
+      const now = BigInt(Date.now()) * 1_000_000n
+      for (const span of spans.values()) span.end(now, Exit.interrupt())
+      spans.clear()
     }
   }
 }

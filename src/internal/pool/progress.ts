@@ -1,0 +1,79 @@
+/**
+ * How far a pool has come, as a stream that its consumer paces.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+import type { Engine } from "./engine.ts"
+import { countsOf } from "./observe.ts"
+
+export interface Progress {
+  readonly submitted: number
+  readonly done: number
+  readonly failed: number
+  readonly rate: number
+  readonly remaining: Option.Option<Duration.Duration>
+}
+
+interface Mark {
+  readonly done: number
+  readonly failed: number
+  readonly pending: number
+}
+
+const markOf = ({ state }: Engine): Mark => {
+  const { completed, failed, queued, running } = countsOf(state)
+  return { done: completed + failed, failed, pending: queued + running }
+}
+
+const between = (from: Mark, to: Mark, millis: number): Progress => {
+  const done = to.done - from.done
+  const rate = done === 0 || millis <= 0 ? 0 : done / millis * 1000
+  return {
+    submitted: done + to.pending,
+    done,
+    failed: to.failed - from.failed,
+    rate,
+    remaining: rate === 0 ? Option.none() : Option.some(Duration.millis(Math.round(to.pending / rate * 1000)))
+  }
+}
+
+const isSame = (a: Mark, b: Mark): boolean => a.done === b.done && a.failed === b.failed && a.pending === b.pending
+
+/** Completes when something has changed since `last`, or the pool has ended. */
+const awaitChange = (engine: Engine, last: Mark): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const look = (): void => {
+      if (!engine.ended && isSame(last, markOf(engine))) return
+      engine.listeners.delete(look)
+      resume(Effect.void)
+    }
+    engine.listeners.add(look)
+    look()
+    return Effect.sync(() => engine.listeners.delete(look))
+  })
+
+/** The first element is what is now; then one whenever something has changed, no more often than `every`. */
+export const progressOf = (engine: Engine, everyMillis: number): Stream.Stream<Progress> =>
+  Stream.fromPull(Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const began = clock.currentTimeMillisUnsafe()
+    const from = markOf(engine)
+    let last: Mark | undefined
+    let over = false
+    const tell = Effect.sync((): readonly [Progress] => {
+      over = engine.ended
+      last = markOf(engine)
+      return [between(from, last, clock.currentTimeMillisUnsafe() - began)]
+    })
+    const pull: Pull.Pull<readonly [Progress]> = Effect.suspend(() => {
+      if (last === undefined) return tell
+      if (over) return Cause.done()
+      return Effect.andThen(Effect.andThen(awaitChange(engine, last), Effect.sleep(everyMillis)), tell)
+    })
+    return pull
+  }))
