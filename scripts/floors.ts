@@ -34,14 +34,18 @@ const floors: Record<string, number> = {
   StartMethod: 3,
   "internal/runner": 3,
   "internal/start": 3,
+  Faults: 4,
   Process: 4,
   Pool: 5,
   Manager: 5,
   "internal/pool": 5,
   ClusterPool: 6,
+  ProgressBar: 6,
   index: 7
 }
 
+/** Imported when the first task needs effect. */
+const loadedLate = new Set(["internal/runner/effects.ts", "internal/runner/observer.ts"])
 const mayUseNode = /^(?:internal\/(?:channel|codec|protocol|start|runner|memory|hub)\/|Listener(?:\.ts$|\/))/
 const startMethodFile = /^internal\/start\/(?:inline|threads|spawn|forkServer|fork)\.ts$/
 
@@ -90,7 +94,7 @@ const isHeavy = ({ kind, specifier }: Import): boolean =>
   kind === "static" && /^(?:@effect\/|effect(?:\/|$))/.test(specifier)
 
 const lightRunner: Rule = ({ file }, imported) =>
-  isHeavy(imported) && file.startsWith("internal/runner/") && file !== "internal/runner/effects.ts"
+  isHeavy(imported) && file.startsWith("internal/runner/") && !loadedLate.has(file)
     ? "is imported by the runner, which must start without effect: move it behind effects.ts"
     : undefined
 

@@ -25,6 +25,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -41,11 +42,19 @@ import { initializerOf, taskOf } from "./internal/codec/registry.ts"
 import { notShareable } from "./internal/codec/values.ts"
 import { applyEverywhere, applyOne, mapAll } from "./internal/pool/calls.ts"
 import type { ItemOptions } from "./internal/pool/calls.ts"
-import { awaitEnd, closedError, dispatch, makeEngine, startEngine } from "./internal/pool/engine.ts"
-import type { Engine } from "./internal/pool/engine.ts"
+import {
+  awaitEnd,
+  closedError,
+  dispatch,
+  engineOf,
+  makeEngine,
+  poolInternals,
+  startEngine
+} from "./internal/pool/engine.ts"
+import type { Engine, PoolInternals } from "./internal/pool/engine.ts"
 import { countsOf, showMetrics, workersOf } from "./internal/pool/observe.ts"
 import type { Counts, WorkerStats } from "./internal/pool/observe.ts"
-import { progressOf } from "./internal/pool/progress.ts"
+import { defaultEveryMillis, makeMeter, readings } from "./internal/pool/progress.ts"
 import type { Progress as ProgressOf } from "./internal/pool/progress.ts"
 import { streamAll } from "./internal/pool/stream.ts"
 import type { StreamMode } from "./internal/pool/stream.ts"
@@ -59,7 +68,6 @@ import type { ProcessError } from "./ProcessError.ts"
 import type { Task } from "./Task.ts"
 
 const TypeId = "~effect-multiprocessing/Pool" as const
-const internals = Symbol.for("effect-multiprocessing/Pool/internals")
 
 /**
  * A pool whose initializer provides the services `R` to its tasks.
@@ -74,14 +82,13 @@ export interface Pool<in R = never> extends Pipeable {
   readonly [TypeId]: (_: R) => void
 }
 
-interface Internals {
-  readonly engine: Engine
+interface Internals extends PoolInternals {
   /** The fibers of `applyAsync`. */
   readonly scope: Scope.Closeable
 }
 
 const internalsOf = (pool: Pool<never>): Internals =>
-  (pool as unknown as { readonly [internals]: Internals })[internals]
+  (pool as unknown as { readonly [poolInternals]: Internals })[poolInternals]
 
 /**
  * Is this value a {@link Pool}?
@@ -254,7 +261,7 @@ const makePool = (engine: Engine, own: Internals): Pool<never> => {
     }
   }
   // not enumerable: whoever prints a pool does not want to see them
-  return Object.defineProperties(pool, { [internals]: { value: own }, [notShareable]: { value: refusal } })
+  return Object.defineProperties(pool, { [poolInternals]: { value: own }, [notShareable]: { value: refusal } })
 }
 
 const closeFibers = (pool: Pool<never>): Effect.Effect<void> =>
@@ -947,7 +954,7 @@ export interface Stats extends Counts {
  */
 export const stats = <R>(pool: Pool<R>): Effect.Effect<Stats> =>
   Effect.suspend(() => {
-    const { engine } = internalsOf(pool as Pool<never>) // what it provides does not matter here
+    const engine = engineOf(pool)
     return Effect.map(workersOf(engine), (workers) => ({ ...countsOf(engine.state), workers }))
   })
 
@@ -963,8 +970,6 @@ export const stats = <R>(pool: Pool<R>): Effect.Effect<Stats> =>
  * @since 0.1.0
  */
 export interface Progress extends ProgressOf {}
-
-const defaultEveryMillis = 100
 
 /**
  * How far the pool has come, as a stream: for progress bars.
@@ -1008,7 +1013,8 @@ export const progress = <R>(
   pool: Pool<R>,
   options?: { readonly every?: Duration.Input | undefined }
 ): Stream.Stream<Progress> =>
-  Stream.suspend(() => {
-    const { engine } = internalsOf(pool as Pool<never>) // what it provides does not matter here
-    return progressOf(engine, timeMillisOr("Pool.progress: every", options?.every, defaultEveryMillis))
-  })
+  Stream.unwrap(Effect.map(Clock.Clock, (clock) => {
+    const engine = engineOf(pool)
+    const everyMillis = timeMillisOr("Pool.progress: every", options?.every, defaultEveryMillis)
+    return readings(engine, makeMeter(engine, clock), everyMillis)
+  }))

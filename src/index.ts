@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+export * as Faults from "./Faults.ts"
 export * as Initializer from "./Initializer.ts"
 export * as Pool from "./Pool.ts"
 export * as Process from "./Process.ts"
 export * as ProcessError from "./ProcessError.ts"
+export * as ProgressBar from "./ProgressBar.ts"
 export * as StartMethod from "./StartMethod.ts"
 export * as Task from "./Task.ts"

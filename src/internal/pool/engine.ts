@@ -14,15 +14,15 @@ import { Kind } from "../protocol/messages.ts"
 import type { Boot, ToParent } from "../protocol/messages.ts"
 import { makeBoot } from "../start/boot.ts"
 import type { EncodedInitializer } from "../start/boot.ts"
-import { after, describeStatus } from "../start/child.ts"
+import { after, afterInClock, describeStatus } from "../start/child.ts"
 import { makeHandle, stopChild, workerExited } from "../start/handle.ts"
 import type { Child, Launcher } from "../start/Launcher.ts"
 import { makeEar } from "../start/observed.ts"
 import type { Self } from "../start/tree.ts"
 import { begin, makeState, transition } from "./dispatcher.ts"
 import type { Block, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
-import { addTime, makeTimes } from "./observe.ts"
-import type { Times } from "./observe.ts"
+import { addTime, makeTimes } from "./times.ts"
+import type { Times } from "./times.ts"
 import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
 import type { Worker } from "./worker.ts"
 
@@ -65,6 +65,8 @@ export interface EngineOptions {
 export interface Engine {
   readonly options: EngineOptions
   readonly state: State
+  /** The time of items and of idle workers: an inline child lives in that of the program. */
+  readonly after: typeof after
   readonly workers: Map<number, Worker>
   readonly sinks: Map<number, Sink>
   readonly definitions: Array<TaskDefinition>
@@ -88,9 +90,20 @@ export interface Engine {
   onStart: ((result: ProcessError | undefined) => void) | undefined
 }
 
+/** What stands behind a pool, hidden from its users. */
+export const poolInternals = Symbol.for("effect-multiprocessing/Pool/internals")
+
+export interface PoolInternals {
+  readonly engine: Engine
+}
+
+export const engineOf = (pool: object): Engine =>
+  (pool as { readonly [poolInternals]: PoolInternals })[poolInternals].engine // every pool has it
+
 export const makeEngine = (options: EngineOptions): Engine => ({
   options,
   state: makeState(options),
+  after: options.launcher.name === "inline" ? afterInClock(options.context) : after,
   workers: new Map(),
   sinks: new Map(),
   definitions: [],
@@ -245,14 +258,17 @@ const performOn = (
       clearTimer(worker.limits, run)
       worker.limits.set(
         run,
-        after(millis, () => dispatch(engine, { _tag: "TimeElapsed", worker: worker.id, run, index }))
+        engine.after(millis, () => dispatch(engine, { _tag: "TimeElapsed", worker: worker.id, run, index }))
       )
       return
     }
     case "StopTimer":
       return clearTimer(worker.limits, command.run)
     case "StartIdle":
-      worker.idleTimer = after(command.millis, () => dispatch(engine, { _tag: "IdleElapsed", worker: worker.id }))
+      worker.idleTimer = engine.after(
+        command.millis,
+        () => dispatch(engine, { _tag: "IdleElapsed", worker: worker.id })
+      )
       return
     case "Kill":
       return kill(engine, worker)

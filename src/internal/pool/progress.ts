@@ -2,7 +2,7 @@
  * How far a pool has come, as a stream that its consumer paces.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -18,6 +18,9 @@ export interface Progress {
   readonly rate: number
   readonly remaining: Option.Option<Duration.Duration>
 }
+
+/** How often it is told, at most. */
+export const defaultEveryMillis = 100
 
 interface Mark {
   readonly done: number
@@ -57,18 +60,22 @@ const awaitChange = (engine: Engine, last: Mark): Effect.Effect<void> =>
     return Effect.sync(() => engine.listeners.delete(look))
   })
 
+/** Counts from the moment when it is made. */
+export const makeMeter = (engine: Engine, clock: Clock.Clock): () => Progress => {
+  const began = clock.currentTimeMillisUnsafe()
+  const from = markOf(engine)
+  return () => between(from, markOf(engine), clock.currentTimeMillisUnsafe() - began)
+}
+
 /** The first element is what is now; then one whenever something has changed, no more often than `every`. */
-export const progressOf = (engine: Engine, everyMillis: number): Stream.Stream<Progress> =>
-  Stream.fromPull(Effect.gen(function*() {
-    const clock = yield* Clock.Clock
-    const began = clock.currentTimeMillisUnsafe()
-    const from = markOf(engine)
+export const readings = (engine: Engine, read: () => Progress, everyMillis: number): Stream.Stream<Progress> =>
+  Stream.fromPull(Effect.sync(() => {
     let last: Mark | undefined
     let over = false
     const tell = Effect.sync((): readonly [Progress] => {
       over = engine.ended
       last = markOf(engine)
-      return [between(from, last, clock.currentTimeMillisUnsafe() - began)]
+      return [read()]
     })
     const pull: Pull.Pull<readonly [Progress]> = Effect.suspend(() => {
       if (last === undefined) return tell

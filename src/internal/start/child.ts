@@ -4,6 +4,7 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { wordsOf } from "../codec/errors.ts"
@@ -101,6 +102,15 @@ export const after = (millis: number, then: () => void): () => void => {
   if (millis > longestTimer) return () => {}
   const timer = setTimeout(then, millis)
   return () => clearTimeout(timer)
+}
+
+/** The same in the time of a program's Clock, for children that live in it. */
+export const afterInClock = (context: Context.Context<never>) => (millis: number, then: () => void): () => void => {
+  const waiting = Effect.runForkWith(context)(Effect.sleep(millis))
+  waiting.addObserver((exit) => {
+    if (Exit.isSuccess(exit)) then()
+  })
+  return () => waiting.interruptUnsafe()
 }
 
 /** The end of a channel comes a moment before the end of its child; if that does not come, the channel broke. */

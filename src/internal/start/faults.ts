@@ -1,0 +1,149 @@
+/**
+ * A launcher whose children fail as they are told: what a child says is held back, cut, or late, and the child is killed.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { ProcessError, StartFailed } from "../../ProcessError.ts"
+import type { ExitStatus } from "../../ProcessError.ts"
+import { Kind } from "../protocol/messages.ts"
+import type { ToChild, ToParent } from "../protocol/messages.ts"
+import type { Child, Launcher } from "./Launcher.ts"
+
+export interface FaultOptions {
+  readonly crash: ReadonlySet<number>
+  /** Milliseconds, by item. */
+  readonly delay: ReadonlyMap<number, number>
+  readonly refuseStart: ReadonlySet<number>
+}
+
+export interface Faults {
+  readonly options: FaultOptions
+  /** Items handed out, and children started. */
+  items: number
+  children: number
+}
+
+export const makeFaults = (options: FaultOptions): Faults => ({ options, items: 0, children: 0 })
+
+export const withFaults = (below: Launcher, faults: Faults): Launcher => ({
+  ...below,
+  launch: (boot) =>
+    Effect.suspend(() => {
+      const number = ++faults.children
+      if (!faults.options.refuseStart.has(number)) {
+        return Effect.contextWith((context: Context.Context<never>) =>
+          Effect.map(below.launch(boot), (child) => faulty(child, faults, context))
+        )
+      }
+      return Effect.fail(
+        new ProcessError({
+          reason: new StartFailed({
+            startMethod: below.name,
+            message:
+              `${boot.identity.name} (${below.name}) did not start: Faults.layer refuses the start of child ${number}.`
+          })
+        })
+      )
+    })
+})
+
+/** Where the items of a run begin in the count of all items. */
+type Firsts = Map<number, number>
+
+/** The reports of one child, with its faults. */
+const faulty = (child: Child, faults: Faults, context: Context.Context<never>): Child => {
+  const firsts: Firsts = new Map()
+  const held: Array<() => void> = []
+  let late = false
+  let crashed = false
+  let listener: (batch: ReadonlyArray<ToParent>) => void = () => {}
+
+  /** Now, or when what is late has come. */
+  const inOrder = (then: () => void): void => {
+    if (late) held.push(then)
+    else then()
+  }
+
+  const hold = (millis: number): void => {
+    late = true
+    Effect.runForkWith(context)(Effect.sleep(millis)).addObserver(() => {
+      late = false
+      release()
+    })
+  }
+  /** What comes next may be late in its turn. */
+  const release = (): void => {
+    const next = late ? undefined : held.shift()
+    if (next === undefined) return
+    next()
+    release()
+  }
+
+  const hear = (message: ToParent): void => {
+    if (crashed) return
+    const begun = itemsOf(message, firsts)
+    for (const item of begun) {
+      if (!faults.options.crash.has(item)) continue
+      crashed = true
+      listener(until(message, item - begun[0]!))
+      return child.kill("SIGKILL")
+    }
+    const wait = isReport(message) ? Math.max(0, ...begun.map((item) => faults.options.delay.get(item) ?? 0)) : 0
+    if (wait === 0) return listener([message])
+    hold(wait)
+    held.unshift(() => listener([message]))
+  }
+
+  return {
+    ...child,
+    channel: {
+      ...child.channel,
+      post: (batch, transfers) => {
+        for (const message of batch) count(message, faults, firsts)
+        child.channel.post(batch, transfers)
+      }
+    },
+    onMessages: (then) => {
+      listener = then
+      child.onMessages((batch) => batch.forEach((message) => inOrder(() => hear(message))))
+    },
+    // its end comes after its last message
+    onExit: (then: (status: ExitStatus) => void) => child.onExit((status) => inOrder(() => then(status)))
+  }
+}
+
+const count = (message: ToChild, faults: Faults, firsts: Firsts): void => {
+  if (message[0] !== Kind.Run) return
+  firsts.set(message[1], faults.items + 1)
+  faults.items += message[3].length
+}
+
+const isReport = (message: ToParent): boolean => message[0] === Kind.Successes || message[0] === Kind.Failure
+
+/** The items that a message is about. */
+const itemsOf = (message: ToParent, firsts: Firsts): ReadonlyArray<number> => {
+  switch (message[0]) {
+    case Kind.Started:
+    case Kind.Failure: {
+      const first = firsts.get(message[1])
+      return first === undefined ? [] : [first + message[2]]
+    }
+    case Kind.Successes: {
+      const first = firsts.get(message[1])
+      return first === undefined ? [] : Array.from(message[3], (_, i) => first + message[2] + i)
+    }
+    default:
+      return []
+  }
+}
+
+/** What the child has said before the item with which it dies, and that it has begun that. */
+const until = (message: ToParent, done: number): ReadonlyArray<ToParent> => {
+  if (message[0] === Kind.Successes) {
+    const [, run, first, values, marked, millis] = message
+    const before = Array.prototype.slice.call(values, 0, done)
+    const begun: ToParent = [Kind.Started, run, first + done]
+    return done === 0 ? [begun] : [[Kind.Successes, run, first, before, marked, millis * done / values.length], begun]
+  }
+  return message[0] === Kind.Failure ? [[Kind.Started, message[1], message[2]]] : [message]
+}
