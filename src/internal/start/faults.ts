@@ -73,10 +73,11 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
   }
   /** What comes next may be late in its turn. */
   const release = (): void => {
-    const next = late ? undefined : held.shift()
-    if (next === undefined) return
-    next()
-    release()
+    while (true) {
+      const next = late ? undefined : held.shift()
+      if (next === undefined) return
+      next()
+    }
   }
 
   const hear = (message: ToParent): void => {
