@@ -5,6 +5,7 @@
 import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
 import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
+import { bundleRuns } from "../protocol/bundles.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { ToChild } from "../protocol/messages.ts"
 import { after } from "../start/child.ts"
@@ -112,7 +113,8 @@ const flush = (worker: Worker, refused: Refused): void => {
   worker.posting.clear()
   if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
   try {
-    child.channel.post(outbox, moving.size === 0 ? undefined : [...moving.values()].flat())
+    if (moving.size === 0) child.channel.post(bundleRuns(outbox))
+    else child.channel.post(outbox, [...moving.values()].flat())
   } catch (cause) {
     if (outbox.length === 1) refuse(child, outbox[0]!, cause, refused)
     else for (const message of outbox) postAlone(child, message, moving.get(message), refused)

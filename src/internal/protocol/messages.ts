@@ -122,6 +122,7 @@ export const Kind = {
   Cancel: 3,
   Close: 4,
   Stop: 5,
+  Runs: 6,
   Ready: 10,
   BootFailed: 11,
   Started: 12,
@@ -134,7 +135,8 @@ export const Kind = {
   Outgrown: 19,
   Log: 20,
   SpanStarted: 21,
-  SpanEnded: 22
+  SpanEnded: 22,
+  RunSuccesses: 23
 } as const
 
 /** The items of the run are marked (see {@link Crossed}). */
@@ -157,6 +159,14 @@ export type ToChild =
     items: ArrayLike<unknown>,
     flags: number,
     ambient?: Ambient | undefined
+  ]
+  /** Runs of one item each, bundled: see `bundles.ts`. */
+  | readonly [
+    typeof Kind.Runs,
+    task: number,
+    flags: number,
+    runs: ReadonlyArray<number>,
+    items: ReadonlyArray<unknown>
   ]
   | readonly [typeof Kind.Cancel, run: number]
   /** Release the initializer, then end with code 0. */
@@ -191,5 +201,13 @@ export type ToParent =
   | readonly [typeof Kind.Log, run: number, log: EncodedLog]
   | readonly [typeof Kind.SpanStarted, run: number, span: EncodedSpanStart]
   | readonly [typeof Kind.SpanEnded, run: number, span: EncodedSpanEnd]
+  /** The only results of runs of one item each, bundled. */
+  | readonly [
+    typeof Kind.RunSuccesses,
+    marked: boolean,
+    runs: ReadonlyArray<number>,
+    values: ReadonlyArray<unknown>,
+    millis: ReadonlyArray<number>
+  ]
   /** Last words: an uncaught error's stack, or what is wrong with the program. */
   | readonly [typeof Kind.Notice, text: string]

@@ -11,6 +11,7 @@ import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { prepare, prepareLossy, revive } from "../codec/values.ts"
 import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
+import { bundleSuccesses, eachToChild } from "../protocol/bundles.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { Ambient, Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
@@ -154,7 +155,7 @@ export const startSession = (host: SessionHost): Session => {
     transfers = []
     loose = false
     try {
-      channel.post(batch, moved)
+      channel.post(moved.length === 0 ? bundleSuccesses(batch) : batch, moved)
     } catch (cause) {
       if (batch.length === 1) postOne(batch[0]!, moved, cause)
       else for (const message of batch) postSafely(message, moved)
@@ -555,7 +556,7 @@ export const startSession = (host: SessionHost): Session => {
   }
 
   channel.listen((batch) => {
-    for (const message of batch) onMessage(message)
+    eachToChild(batch, onMessage)
     pump()
   }, orphaned)
 

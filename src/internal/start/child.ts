@@ -10,6 +10,7 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { reasonToError } from "../codec/causes.ts"
 import { payloadError } from "../codec/payload.ts"
+import { unbundle } from "../protocol/bundles.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
 import type { Body, Child } from "./Launcher.ts"
@@ -193,7 +194,8 @@ const launchIn = (
       })
     }
 
-    body.channel.listen((batch) => {
+    body.channel.listen((bundled) => {
+      const batch = unbundle(bundled)
       if (ready) return deliver(batch)
       for (let i = 0; i < batch.length; i++) {
         const message = batch[i]!

@@ -5,6 +5,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
+import { eachToChild } from "../protocol/bundles.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import type { Child, Launcher } from "./Launcher.ts"
@@ -114,9 +115,11 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
 }
 
 const count = (message: ToChild, faults: Faults, firsts: Firsts): void => {
-  if (message[0] !== Kind.Run) return
-  firsts.set(message[1], faults.items + 1)
-  faults.items += message[3].length
+  eachToChild([message], (one) => {
+    if (one[0] !== Kind.Run) return
+    firsts.set(one[1], faults.items + 1)
+    faults.items += one[3].length
+  })
 }
 
 const isReport = (message: ToParent): boolean => message[0] === Kind.Successes || message[0] === Kind.Failure
