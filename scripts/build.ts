@@ -1,5 +1,5 @@
 /**
- * Builds `dist`: tsc emits every module with its declarations, then the two files that a child boots are replaced by
+ * Builds `dist`: tsc emits every module with its declarations, then the three files that a child boots are replaced by
  * bundles. A child starts in a fraction of the time when it loads one small file, and it must not load `effect` before a
  * task needs it: a bundle that imports it, or has grown, fails the build.
  */
@@ -13,7 +13,7 @@ import { conclude, root, show } from "./commands.ts"
 const source = join(root, "src")
 const target = join(root, "dist")
 const runner = join("internal", "runner")
-const entryPoints = ["processMain", "threadMain"]
+const entryPoints = ["processMain", "threadMain", "moduleMain"]
 const maxBytes = 64 * 1024
 
 /** A dynamic import stays one: it leads to the module that tsc has emitted, as seen from the bundle. */

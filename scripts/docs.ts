@@ -2,7 +2,8 @@
  * Keeps the documentation true: every fence of README.md, docs/ and the doc comments of the public modules is a module of
  * its own. Fences in `ts` are type-checked; fences in `ts run` and `js run` are run as well, and what they print is
  * compared with their `// =>` lines, one line each, in order (`ts run unordered`: in any order). A run fence without such
- * a line must only end well. `ts nocheck` is for fragments.
+ * a line must only end well. `ts nocheck` is for fragments. With `file=NAME.ts` a fence is a file of that name, which the
+ * others can import as `./NAME.ts`.
  *
  * `node scripts/docs.ts [PART_OF_A_PATH ...]` looks at some files only.
  */
@@ -63,8 +64,10 @@ const fencesOf = (file: string): ReadonlyArray<Fence> => {
 const isRun = ({ flags }: Fence): boolean => flags.has("run")
 const isChecked = ({ flags, language }: Fence): boolean => language === "ts" && !flags.has("nocheck")
 const placeOf = ({ file, line }: Fence): string => `${file}:${line}`
-const pathOf = ({ file, language, line }: Fence): string =>
-  join(folder, `${file.replaceAll(/[^\w]+/g, "-")}-${line}.${language === "ts" ? "ts" : "mjs"}`)
+const nameOf = ({ file, flags, language, line }: Fence): string =>
+  Array.from(flags).find((flag) => flag.startsWith("file="))?.slice("file=".length) ??
+    `${file.replaceAll(/[^\w]+/g, "-")}-${line}.${language === "ts" ? "ts" : "mjs"}`
+const pathOf = (fence: Fence): string => join(folder, nameOf(fence))
 
 /** Written at the lines where the fence stands, so that messages and stacks name the lines of the document. */
 const write = (fence: Fence): void => {

@@ -36,6 +36,7 @@ const floors: Record<string, number> = {
   "internal/start": 3,
   Faults: 4,
   Process: 4,
+  WorkerPlatform: 4,
   Pool: 5,
   Manager: 5,
   "internal/pool": 5,
@@ -146,7 +147,7 @@ const circles = (modules: ReadonlyArray<Module>): ReadonlyArray<string> => {
 /** What a child boots must not reach effect through others either: the shortest way there is told. */
 const heavyBoots = (modules: ReadonlyArray<Module>): ReadonlyArray<string> => {
   const byFile = new Map(modules.map((module) => [module.file, module]))
-  return ["internal/runner/processMain.ts", "internal/runner/threadMain.ts"].flatMap((boot) => {
+  return ["processMain", "threadMain", "moduleMain"].map((name) => `internal/runner/${name}.ts`).flatMap((boot) => {
     const ways = new Map([[boot, [boot]]])
     for (const [file, way] of ways) {
       for (const imported of byFile.get(file)?.imports ?? []) {

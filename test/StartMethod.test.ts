@@ -4,7 +4,7 @@ import type { Scope } from "effect"
 import { realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { Pool, Process, ProcessError, StartMethod } from "../src/index.ts"
-import { inheritedFlags } from "../src/internal/start/spawn.ts"
+import { inheritedFlags } from "../src/internal/start/node.ts"
 import { methods } from "./conformance/methods.ts"
 import * as T from "./fixtures/tasks.ts"
 

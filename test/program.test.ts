@@ -138,6 +138,23 @@ describe("a program", () => {
         })),
       40_000
     )
+
+    it.live(
+      "that is killed leaves no worker of an RPC client, idle or computing",
+      () =>
+        Effect.scoped(Effect.gen(function*() {
+          const program = yield* run("rpcOrphans")
+          yield* program.until(/^pid \d+$/, 2)
+          const pids = [...program.output().matchAll(/^pid (\d+)$/gm)].map(([, pid]) => Number(pid))
+          assert.strictEqual(new Set(pids).size, 2)
+          const watch = yield* Effect.forkChild(gone(pids, 2000))
+          yield* Effect.sync(() => program.process.kill("SIGKILL"))
+          const left = yield* Fiber.join(watch)
+          yield* Effect.sync(() => left.forEach((pid) => process.kill(pid, "SIGKILL")))
+          assert.deepStrictEqual(left, [])
+        })),
+      40_000
+    )
   }
 
   for (const method of ["threads", "spawn"]) {

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { afterEach, beforeAll } from "vitest"
 import { livingBodies } from "../src/internal/start/child.ts"
+import { livingModuleChildren } from "../src/internal/start/moduleChild.ts"
 import * as Process from "../src/Process.ts"
 
 /** The children of this process by /proc; elsewhere only our own register is looked at. */
@@ -39,7 +40,9 @@ beforeAll(() => {
 afterEach(async (context) => {
   const ours = await Effect.runPromise(Process.activeChildren)
   const bodies = livingBodies()
+  const workers = livingModuleChildren()
   const leaked = [
+    ...(workers > 0 ? [`${workers} of a WorkerPlatform`] : []),
     ...(bodies > ours.length ? [`${bodies - ours.length} that were never ready`] : []),
     ...ours.map((child) => `${child.name} (pid ${child.pid})`),
     ...childProcesses().filter((child) => !before.has(child))

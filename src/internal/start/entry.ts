@@ -1,10 +1,13 @@
 import { availableParallelism } from "node:os"
 
+/** What a child can boot: the session of a process or a thread, or a module of the user's. */
+export type RunnerName = "processMain" | "threadMain" | "moduleMain"
+
 /**
  * Where the runner lies that a child boots. In the built package it is one bundled file; beside the sources it is a
  * TypeScript file, which Node strips.
  */
-export const runnerUrl = (name: "processMain" | "threadMain"): URL => {
+export const runnerUrl = (name: RunnerName): URL => {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js"
   return new URL(`../runner/${name}${extension}`, import.meta.url)
 }

@@ -4,8 +4,8 @@
 import { inline } from "./inline.ts"
 import type { Launcher } from "./Launcher.ts"
 import type { Name } from "./service.ts"
+import type { SpawnOptions } from "./node.ts"
 import { spawn } from "./spawn.ts"
-import type { SpawnOptions } from "./spawn.ts"
 import { threads } from "./threads.ts"
 import type { ThreadOptions } from "./threads.ts"
 

@@ -3,62 +3,17 @@
  * no file and no address. The README beside this file draws the descriptors.
  */
 import { Buffer } from "node:buffer"
-import { spawn as spawnProcess } from "node:child_process"
 import type { StdioOptions } from "node:child_process"
-import { existsSync } from "node:fs"
-import { constants } from "node:os"
 import type { Readable, Writable } from "node:stream"
-import { fileURLToPath } from "node:url"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { fromStreams } from "../channel/socket.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
 import { defaultStartMillis, lastLines, launchChild, neverRan } from "./child.ts"
-import { runnerUrl } from "./entry.ts"
 import type { Body, Launcher } from "./Launcher.ts"
-
-/** Plain data: a child starts its own children with the same. */
-export interface SpawnOptions {
-  readonly execPath?: string | undefined
-  readonly execArgv?: ReadonlyArray<string> | undefined
-  readonly env?: Record<string, string> | undefined
-  readonly extendEnv?: Record<string, string> | undefined
-  readonly cwd?: string | undefined
-  readonly stdio?: "inherit" | "capture" | undefined
-  readonly startMillis?: number | undefined
-  readonly maxMessageBytes?: number | undefined
-}
-
-/** The value of these may begin with a dash. */
-const takesCode = new Set(["-e", "--eval", "-p", "--print", "-pe"])
-const own = /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--input-type|--inspect|--test|--watch|--run)(\b|$)/
-
-/** The flags of this process that make sense for a child: not its script, its debugger, or its test runner. */
-export const inheritedFlags = (flags: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const kept: Array<string> = []
-  for (let i = 0; i < flags.length; i++) {
-    const flag = flags[i]!
-    if (!own.test(flag)) {
-      kept.push(flag)
-      continue
-    }
-    if (takesCode.has(flag)) i++
-    // what stands apart from a flag that is left out is its value
-    else while (i + 1 < flags.length && !flags[i + 1]!.startsWith("-")) i++
-  }
-  return kept
-}
-
-const environment = (options: SpawnOptions): NodeJS.ProcessEnv => {
-  const { NODE_CHANNEL_FD: _channel, NODE_CHANNEL_SERIALIZATION_MODE: _mode, ...base } = options.env ?? process.env
-  return { ...base, ...options.extendEnv }
-}
-
-const statusOf = (code: number | null, signal: NodeJS.Signals | null): ExitStatus =>
-  signal === null
-    ? { _tag: "Exited", code: code ?? 1 }
-    : { _tag: "Signaled", signal, number: constants.signals[signal] }
+import { startNode, statusOf, whyUnborn } from "./node.ts"
+import type { SpawnOptions } from "./node.ts"
 
 /** The thread at the other end answers each byte with a number, in order. */
 const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (answer: number) => void) => void => {
@@ -78,11 +33,6 @@ const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (
     if (!alive.destroyed) alive.write(question)
   }
 }
-
-const whyUnborn = ({ cwd, execPath }: SpawnOptions, cause: Error): string =>
-  cwd !== undefined && !existsSync(cwd)
-    ? `its working directory ${cwd} does not exist (option cwd).`
-    : `${execPath ?? process.execPath} could not be started (option execPath): ${cause.message}`
 
 /** The system had no descriptors left, or no processes: Node gives a child without streams. */
 const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
@@ -109,11 +59,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const output = captured ? "pipe" : "inherit"
   // 3: to the child, 4: back, 5: open as long as this process lives
   const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
-  const child = spawnProcess(
-    options.execPath ?? process.execPath,
-    [...options.execArgv ?? inheritedFlags(process.execArgv), fileURLToPath(runnerUrl("processMain")), String(limit)],
-    { stdio, env: environment(options), ...(options.cwd === undefined ? {} : { cwd: options.cwd }) }
-  )
+  const child = startNode(options, "processMain", [String(limit)], stdio)
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
   if (child.stdio === undefined) return unborn(options, failed)
   const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for

@@ -3,7 +3,7 @@
  * may use the thread's `parentPort` as it likes.
  */
 import { MessageChannel, Worker } from "node:worker_threads"
-import type { ResourceLimits } from "node:worker_threads"
+import type { ResourceLimits, WorkerOptions } from "node:worker_threads"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { fromMessagePort } from "../channel/messagePort.ts"
 import { stackOf } from "../codec/errors.ts"
@@ -22,6 +22,17 @@ export interface ThreadOptions {
   readonly startMillis?: number | undefined
 }
 
+export const workerOptions = (options: ThreadOptions): WorkerOptions => {
+  const captured = options.stdio === "capture"
+  return {
+    stdout: captured,
+    stderr: captured,
+    ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits })
+  }
+}
+
 const makeBody = (options: ThreadOptions, boot: Boot): Body => {
   const { port1, port2 } = new MessageChannel()
   const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
@@ -30,11 +41,7 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
     name: boot.identity.name,
     workerData: { port: port2, progress },
     transferList: [port2],
-    stdout: captured,
-    stderr: captured,
-    ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
-    ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits })
+    ...workerOptions(options)
   })
   const channel = fromMessagePort<ToChild, ToParent>(port1)
   const stderr = captured ? capture(worker.stderr, boot.once) : undefined

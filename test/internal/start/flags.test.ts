@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { inheritedFlags } from "../../../src/internal/start/spawn.ts"
+import { inheritedFlags } from "../../../src/internal/start/node.ts"
 
 /** Flags of a parent, and those that its child is started with. */
 const kept: ReadonlyArray<readonly [what: string, flags: ReadonlyArray<string>, expected: ReadonlyArray<string>]> = [
