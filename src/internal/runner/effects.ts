@@ -58,6 +58,7 @@ export interface EffectRuntime {
   /** Is everything there that a task of this definition needs? */
   readonly isLoaded: (definition: TaskDefinition) => boolean
   readonly load: (definition: TaskDefinition) => Promise<void>
+  readonly loadAll: () => Promise<void>
   /** Runs one item of a definition that is loaded. `done` may be called before this returns. */
   readonly run: (
     definition: TaskDefinition,
@@ -207,6 +208,7 @@ export const makeRuntime = (
 
   return {
     isLoaded: (definition) => valueCodec !== undefined || !needsCodec(definition),
+    loadAll: loadCodec,
     load: (definition) => needsCodec(definition) ? loadCodec() : Promise.resolve(),
     run: start,
     initialize: async (definition, payload) => {

@@ -474,7 +474,7 @@ export const startSession = (host: SessionHost): Session => {
   }
 
   const ready = (boot: Boot): void => {
-    if (boot.initializer === undefined) {
+    if (boot.initializer === undefined && host.clock === undefined) {
       outbox.push([Kind.Ready, host.pid])
       flush()
       return host.onUserCode()
@@ -482,12 +482,18 @@ export const startSession = (host: SessionHost): Session => {
     host.onUserCode()
     host.onMuchCode()
     const resume = wait()
-    buildInitializer(boot.initializer).then((reason) => {
+    prepareEffects(boot).then((reason) => {
       outbox.push(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
       flush()
       if (reason === undefined) resume()
       else shutdown(() => host.exit(1))
     })
+  }
+
+  /** In another's time nothing may take time of its own later: what is loaded when it is first used is loaded now. */
+  const prepareEffects = async ({ initializer }: Boot): Promise<EncodedReason | undefined> => {
+    if (host.clock !== undefined) await (await requireEffects()).loadAll()
+    return initializer === undefined ? undefined : await buildInitializer(initializer)
   }
 
   const buildInitializer = async (

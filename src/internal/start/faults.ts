@@ -56,6 +56,8 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
   const firsts: Firsts = new Map()
   const held: Array<() => void> = []
   let late = false
+  /** It has ended: what it has said is not held back any more, so that nobody waits for the end of a delay. */
+  let over = false
   let crashed = false
   let listener: (batch: ReadonlyArray<ToParent>) => void = () => {}
 
@@ -91,7 +93,7 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
       return child.kill("SIGKILL")
     }
     const wait = isReport(message) ? Math.max(0, ...begun.map((item) => faults.options.delay.get(item) ?? 0)) : 0
-    if (wait === 0) return listener([message])
+    if (wait === 0 || over) return listener([message])
     hold(wait)
     held.unshift(() => listener([message]))
   }
@@ -110,7 +112,13 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
       child.onMessages((batch) => batch.forEach((message) => inOrder(() => hear(message))))
     },
     // its end comes after its last message
-    onExit: (then: (status: ExitStatus) => void) => child.onExit((status) => inOrder(() => then(status)))
+    onExit: (then: (status: ExitStatus) => void) =>
+      child.onExit((status) => {
+        over = true
+        late = false
+        release()
+        then(status)
+      })
   }
 }
 

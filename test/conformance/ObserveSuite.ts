@@ -1,0 +1,332 @@
+/** What is seen of a pool and of its tasks: logs, spans, metrics, statistics and progress, for every start method. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Logger, Metric, Option, References, Stream, Tracer } from "effect"
+import type { Scope } from "effect"
+import { Pool, Process } from "../../src/index.ts"
+import type { StartMethod } from "../../src/index.ts"
+import * as O from "../fixtures/observed.ts"
+import * as T from "../fixtures/tasks.ts"
+import type { Method } from "./methods.ts"
+
+interface Logged {
+  readonly level: string
+  readonly message: unknown
+  readonly annotations: Readonly<Record<string, unknown>>
+  readonly spans: ReadonlyArray<string>
+  readonly date: Date
+}
+
+const makeLog = () => {
+  const seen: Array<Logged> = []
+  const waits = new Set<() => void>()
+  const logger = Logger.make<unknown, void>(({ date, fiber, logLevel, message }) => {
+    seen.push({
+      level: logLevel,
+      message,
+      annotations: fiber.getRef(References.CurrentLogAnnotations),
+      spans: fiber.getRef(References.CurrentLogSpans).map(([label]) => label),
+      date
+    })
+    for (const check of waits) check()
+  })
+  const until = (count: number): Effect.Effect<void> =>
+    Effect.callback((resume) => {
+      const check = (): void => {
+        if (seen.length < count) return
+        waits.delete(check)
+        resume(Effect.void)
+      }
+      waits.add(check)
+      check()
+    })
+  return { seen, until, layer: Logger.layer([logger]) }
+}
+
+const makeTracer = () => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, tracer }
+}
+
+const spanCalled = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string): Tracer.NativeSpan => {
+  const found = spans.find((span) => span.name === name)
+  assert.isDefined(found, `no span ${name} among ${spans.map((span) => span.name).join(", ")}`)
+  return found!
+}
+
+const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+
+export const suite = ({ claims, layer, name }: Method): void => {
+  const law = <E>(
+    title: string,
+    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
+  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 30_000)
+
+  describe(`what is seen on ${name}`, () => {
+    describe("logs", () => {
+      law(
+        "come out of the caller's loggers, with message, level, annotations, log spans, pid and worker",
+        () =>
+          Effect.gen(function*() {
+            const log = makeLog()
+            const pool = yield* Pool.make({ name: "Loud", processes: 1 })
+            const { workers } = yield* Pool.stats(pool)
+            yield* Pool.map(pool, O.logs, [7]).pipe(Effect.annotateLogs("caller", "me"), Effect.provide(log.layer))
+            assert.deepStrictEqual(log.seen.map(({ level }) => level), ["Info", "Error"])
+            const [info, error] = log.seen
+            assert.deepStrictEqual(info!.message, ["loud", { x: 7 }])
+            assert.deepStrictEqual(info!.annotations, {
+              caller: "me",
+              list: [7, 7],
+              pid: workers[0]!.pid,
+              worker: "Loud-worker-1"
+            })
+            assert.deepStrictEqual(info!.spans, ["span"])
+            assert.isTrue(Math.abs(Date.now() - info!.date.getTime()) < 60_000)
+            const [text, broken] = error!.message as ReadonlyArray<unknown>
+            assert.strictEqual(text, "broken")
+            assert.isTrue(broken instanceof Error)
+            assert.deepInclude(broken, { _tag: "Refused", message: "no" })
+          })
+      )
+
+      law("keep to the level of the caller", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const levels = (level: "Debug" | "Error" | "None") =>
+            Effect.gen(function*() {
+              const log = makeLog()
+              yield* Pool.apply(pool, O.logs, 1).pipe(
+                Effect.provideService(References.MinimumLogLevel, level),
+                Effect.provide(log.layer)
+              )
+              return log.seen.map((one) => one.level)
+            })
+          assert.deepStrictEqual(yield* levels("Debug"), ["Debug", "Info", "Error"])
+          assert.deepStrictEqual(yield* levels("Error"), ["Error"])
+          assert.deepStrictEqual(yield* levels("None"), [])
+        }))
+
+      law("come at once, while the task still runs", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const pool = yield* Pool.make({ processes: 1 })
+          const running = yield* Effect.forkChild(Effect.provide(Pool.apply(pool, O.logsAndWaits, 3), log.layer))
+          yield* log.until(1)
+          assert.isUndefined(running.pollUnsafe())
+          assert.deepStrictEqual(log.seen[0]!.message, ["waits", 3])
+          yield* Fiber.interrupt(running)
+        }))
+
+      law("go to the call that made them, when two run side by side", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const one = makeLog()
+          const two = makeLog()
+          yield* Effect.all([
+            Effect.provide(Pool.map(pool, O.logs, numbers(20)), one.layer),
+            Effect.provide(Pool.map(pool, O.logs, numbers(20).map((i) => 100 + i)), two.layer)
+          ], { concurrency: 2 })
+          const given = (log: typeof one) =>
+            log.seen.filter(({ level }) => level === "Info")
+              .map(({ message }) => (message as [string, { readonly x: number }])[1].x)
+              .toSorted((a, b) => a - b)
+          assert.deepStrictEqual(given(one), numbers(20))
+          assert.deepStrictEqual(given(two), numbers(20).map((i) => 100 + i))
+        }))
+
+      law(
+        "of an initializer come out of the loggers around the pool, its finalizers' too",
+        () =>
+          Effect.gen(function*() {
+            const log = makeLog()
+            yield* Effect.scoped(Pool.make({ processes: 1, initializer: O.loggingLayer() })).pipe(
+              Effect.provide(log.layer)
+            )
+            assert.deepStrictEqual(log.seen.map(({ message }) => message), [["built"], ["released"]])
+          })
+      )
+
+      law("of what cannot cross say what it was", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const pool = yield* Pool.make({ processes: 1 })
+          yield* Effect.provide(Pool.apply(pool, O.logsFunction), log.layer)
+          const [text, ...odd] = log.seen[0]!.message as ReadonlyArray<unknown>
+          assert.strictEqual(text, "odd")
+          assert.isTrue(odd.every((part) => typeof part === "string" && part.length > 0), String(odd))
+        }))
+
+      law("of a process come out of the loggers around its start", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const process = yield* Effect.provide(Process.start(O.logs, 5, { name: "Alone" }), log.layer)
+          yield* Process.join(process)
+          assert.deepStrictEqual(log.seen[0]!.message, ["loud", { x: 5 }])
+          assert.deepInclude(log.seen[0]!.annotations, { pid: process.pid, process: "Alone" })
+        }))
+    })
+
+    describe("spans", () => {
+      law("of tasks have the span of the call as their parent, by its W3C ids", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const [ours, theirs] = yield* Effect.gen(function*() {
+            const span = yield* Effect.currentSpan
+            return [span, yield* Pool.apply(pool, O.parentSpan)] as const
+          }).pipe(Effect.withSpan("call"))
+          const { sampled, spanId, traceId } = ours
+          assert.deepStrictEqual(theirs, { _tag: "ExternalSpan", sampled, spanId, traceId })
+        }))
+
+      law("of tasks are made in the caller's tracer, with attributes, outcome and place", () =>
+        Effect.gen(function*() {
+          const { spans, tracer } = makeTracer()
+          const pool = yield* Pool.make({ name: "Traced", processes: 1 })
+          const [result] = yield* Pool.map(pool, O.spans, [7]).pipe(Effect.withSpan("call"), Effect.withTracer(tracer))
+          const [call, outer, inner] = ["call", "outer", "inner"].map((one) => spanCalled(spans, one))
+          assert.strictEqual(Option.getOrThrow(outer!.parent), call)
+          assert.strictEqual(Option.getOrThrow(inner!.parent), outer)
+          assert.deepStrictEqual(result, { traceId: call!.traceId, sampled: true })
+          assert.strictEqual(outer!.attributes.get("x"), 7)
+          assert.strictEqual(outer!.attributes.get("worker"), "Traced-worker-1")
+          for (const { status } of [outer!, inner!]) {
+            assert.isTrue(status._tag === "Ended" && Exit.isSuccess(status.exit) && status.endTime >= status.startTime)
+          }
+        }))
+
+      law("of a task that fails end with its failure", () =>
+        Effect.gen(function*() {
+          const { spans, tracer } = makeTracer()
+          const pool = yield* Pool.make({ processes: 1 })
+          yield* Pool.apply(pool, O.fails, 1).pipe(Effect.exit, Effect.withSpan("call"), Effect.withTracer(tracer))
+          const { status } = spanCalled(spans, "failing")
+          assert.isTrue(status._tag === "Ended")
+          if (status._tag !== "Ended") return
+          assert.deepInclude(Option.getOrThrow(Exit.findErrorOption(status.exit)), { _tag: "Refused", message: "1" })
+        }))
+
+      if (claims.exits) {
+        law("of a worker that dies are ended", () =>
+          Effect.gen(function*() {
+            const { spans, tracer } = makeTracer()
+            const pool = yield* Pool.make({ processes: 1 })
+            yield* Pool.apply(pool, O.diesInSpan).pipe(Effect.exit, Effect.withSpan("call"), Effect.withTracer(tracer))
+            const { status } = spanCalled(spans, "dying")
+            assert.isTrue(status._tag === "Ended" && Exit.isFailure(status.exit))
+          }))
+      }
+
+      law("that are not sampled are not told", () =>
+        Effect.gen(function*() {
+          const { spans, tracer } = makeTracer()
+          const pool = yield* Pool.make({ processes: 1 })
+          const result = yield* Pool.apply(pool, O.spans, 1).pipe(
+            Effect.withSpan("call", { sampled: false }),
+            Effect.withTracer(tracer)
+          )
+          assert.isFalse(result.sampled)
+          assert.deepStrictEqual(spans.map((span) => span.name), ["call"])
+        }))
+    })
+
+    describe("counts", () => {
+      law("Pool.stats tells what has ended, how, and in which worker", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          yield* Pool.map(pool, T.square, numbers(100))
+          yield* Effect.exit(Pool.apply(pool, O.fails, 1))
+          yield* Pool.apply(pool, T.busy, 20)
+          const { workers, ...counts } = yield* Pool.stats(pool)
+          assert.deepStrictEqual(counts, {
+            queued: 0,
+            running: 0,
+            completed: 101,
+            failed: 1,
+            restarts: 0,
+            killed: 0
+          })
+          assert.strictEqual(workers.length, 2)
+          assert.strictEqual(workers.reduce((sum, { tasks }) => sum + tasks, 0), 102)
+          assert.isTrue(workers.reduce((sum, { busyMillis }) => sum + busyMillis, 0) >= 20)
+          for (const { idleMillis, rssBytes, startUpMillis } of workers) {
+            assert.isTrue(idleMillis >= 0 && startUpMillis > 0 && rssBytes > 1e6, JSON.stringify(workers))
+          }
+        }))
+
+      law("Pool.stats tells what runs and what waits", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const pool = yield* Pool.make({ processes: 1 })
+          const calls = yield* Effect.forEach(
+            numbers(4),
+            (i) => Effect.forkChild(Effect.provide(Pool.apply(pool, O.logsAndWaits, i), log.layer))
+          )
+          yield* log.until(1)
+          const { queued, running } = yield* Pool.stats(pool)
+          assert.deepStrictEqual([queued, running], [3, 1])
+          yield* Fiber.interruptAll(calls)
+          const after = yield* Pool.stats(pool)
+          assert.deepStrictEqual([after.queued, after.running, after.completed, after.failed], [0, 0, 0, 0])
+        }))
+
+      law(
+        "metrics count items, over all pools of a name, and keep the times of queue and run",
+        () =>
+          Effect.gen(function*() {
+            const use = Effect.scoped(Effect.gen(function*() {
+              const pool = yield* Pool.make({ name: "Counted", processes: 1 })
+              yield* Pool.map(pool, T.busy, [2, 2, 2])
+              yield* Effect.exit(Pool.apply(pool, O.fails, 1))
+            }))
+            yield* use
+            yield* use
+            const metrics = new Map(
+              (yield* Metric.snapshot).filter(({ attributes }) => attributes?.["pool"] === "Counted")
+                .map(({ id, state }) => [id, state])
+            )
+            const count = (metric: string) => (metrics.get(metric) as Metric.CounterState<number>).count
+            assert.strictEqual(count("multiprocessing_pool_completed"), 6)
+            assert.strictEqual(count("multiprocessing_pool_failed"), 2)
+            assert.strictEqual(count("multiprocessing_pool_restarts"), 0)
+            assert.deepStrictEqual(metrics.get("multiprocessing_pool_workers"), { value: 0 })
+            const runTimes = metrics.get("multiprocessing_pool_run_time_millis") as Metric.HistogramState
+            assert.strictEqual(runTimes.count, 8)
+            assert.isTrue(runTimes.max >= 2 && runTimes.sum >= 12, JSON.stringify(runTimes))
+            assert.strictEqual(
+              (metrics.get("multiprocessing_pool_queue_time_millis") as Metric.HistogramState).count,
+              8
+            )
+          }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+      )
+
+      law("Pool.progress tells now, whenever something has changed, and at the end", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          yield* Pool.map(pool, T.square, numbers(10)) // before it is asked
+          const states = yield* Effect.forkChild(
+            Stream.runCollect(Pool.progress(pool, { every: 0 })),
+            { startImmediately: true }
+          )
+          yield* Pool.map(pool, T.square, numbers(50))
+          yield* Effect.exit(Pool.apply(pool, O.fails, 1))
+          yield* Pool.close(pool)
+          const seen = yield* Fiber.join(states)
+          const [first, last] = [seen[0]!, seen.at(-1)!]
+          assert.deepStrictEqual([first.submitted, first.done, first.rate], [0, 0, 0])
+          assert.isTrue(Option.isNone(first.remaining))
+          assert.deepStrictEqual([last.submitted, last.done, last.failed], [51, 51, 1])
+          assert.isTrue(last.rate > 0 && Option.isSome(last.remaining))
+          for (const [i, { done, submitted }] of seen.entries()) {
+            assert.isTrue(done <= submitted && done >= (seen[i - 1]?.done ?? 0))
+          }
+        }))
+    })
+  })
+}
