@@ -1,6 +1,5 @@
 /**
- * Runs a workload: every contender in a fresh process of its own (an "arm"), round after round. The result is one
- * Markdown table per group. An arm gets its order as JSON in its first argument and prints one line, `{"ms": number}`.
+ * Runs a workload: every contender in a fresh process of its own (an "arm"), round after round. An arm gets its order as JSON in its first argument and prints one line, `{"ms": number}`.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -8,12 +7,13 @@ import * as os from "node:os"
 import { fileURLToPath } from "node:url"
 import { built } from "./ours.ts"
 import type { Order } from "./orders.ts"
+import { digits, median } from "./results.ts"
+import type { Circumstances, ContenderResult, WorkloadResult } from "./results.ts"
 
 export interface Contender {
   readonly name: string
   readonly group: string
-  /** Ratios are taken against rivals; a reference is only there for scale. */
-  readonly role: "ours" | "rival" | "tuned" | "reference"
+  readonly role: ContenderResult["role"]
   /** A file in `arms/`. */
   readonly arm: string
   readonly order: Order
@@ -23,15 +23,15 @@ export interface Workload {
   readonly name: string
   readonly title: string
   /** What is done and what the clock covers: sentences, printed above the tables. */
-  readonly about: ReadonlyArray<string>
+  readonly about: WorkloadResult["about"]
   readonly unit: string
-  readonly better: "more" | "less"
+  readonly better: WorkloadResult["better"]
   /** From the milliseconds that an arm took to the figure in the table. */
   readonly figure: (ms: number) => number
   /** For one arm, from its start to its exit. */
   readonly limitMillis: number
   /** Groups in the order of their tables; `reference` names the contender, of any group, of a further ratio. */
-  readonly groups: ReadonlyArray<{ readonly name: string; readonly reference?: string }>
+  readonly groups: WorkloadResult["groups"]
   readonly contenders: ReadonlyArray<Contender>
 }
 
@@ -132,25 +132,7 @@ const runArm = (contender: Contender, limitMillis: number): Promise<Outcome> =>
     })
   })
 
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
-}
-
-const digits = (value: number): string =>
-  value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value >= 100 ? value.toFixed(0) : value.toPrecision(3)
-
-const times = (value: number): string => `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}x`
-
-interface Row {
-  readonly contender: Contender
-  readonly figures: ReadonlyArray<number>
-  readonly notes: ReadonlyArray<string>
-}
-
-const rowOf = (workload: Workload, contender: Contender, outcomes: ReadonlyArray<Outcome>): Row => {
+const resultOf = (workload: Workload, contender: Contender, outcomes: ReadonlyArray<Outcome>): ContenderResult => {
   const figures = outcomes.flatMap((outcome) => outcome._tag === "Measured" ? [workload.figure(outcome.ms)] : [])
   const remarks = outcomes.flatMap((outcome) => {
     const remark = outcome._tag === "Measured" ? outcome.farewell : `failed: ${outcome.why}`
@@ -158,44 +140,19 @@ const rowOf = (workload: Workload, contender: Contender, outcomes: ReadonlyArray
   })
   const notes = [...new Set(remarks)].map((remark) => {
     const count = remarks.filter((other) => other === remark).length
-    return `- ${contender.group}, ${contender.name}: ${remark} (${count} of ${outcomes.length} runs)`
+    return `${remark} (${count} of ${outcomes.length} runs)`
   })
-  return { contender, figures, notes }
-}
-
-const table = (workload: Workload, group: Workload["groups"][number], all: ReadonlyArray<Row>): string => {
-  const rows = all.filter((row) => row.contender.group === group.name)
-  const better = workload.better === "more" ? Math.max : Math.min
-  const best = (roles: ReadonlyArray<Contender["role"]>): number | undefined => {
-    const medians = rows.filter((row) => roles.includes(row.contender.role) && row.figures.length > 0)
-      .map((row) => median(row.figures))
-    return medians.length === 0 ? undefined : better(...medians)
+  const { group, name, role } = contender
+  return {
+    group,
+    name,
+    role,
+    figures,
+    ...(figures.length === 0
+      ? {}
+      : { median: median(figures), min: Math.min(...figures), max: Math.max(...figures) }),
+    notes
   }
-  const tuned = rows.some((row) => row.contender.role === "tuned")
-  const reference = all.find((row) => row.contender.name === group.reference)
-  const columns: Array<readonly [title: string, against: number | undefined]> = []
-  const defaults = best(["rival"])
-  if (defaults !== undefined) columns.push([tuned ? "to the best rival at defaults" : "to the best rival", defaults])
-  if (tuned) columns.push(["to the best rival, tuned or not", best(["rival", "tuned"])])
-  if (reference !== undefined && reference.figures.length > 0) {
-    columns.push([`to ${reference.contender.name}`, median(reference.figures)])
-  }
-  const cells = (row: Row): ReadonlyArray<string> => {
-    const name = row.contender.role === "ours" ? `**${row.contender.name}**` : row.contender.name
-    if (row.figures.length === 0) return [name, "failed", "", ...columns.map(() => "")]
-    const middle = median(row.figures)
-    return [
-      name,
-      digits(middle),
-      `${digits(Math.min(...row.figures))}..${digits(Math.max(...row.figures))}`,
-      ...columns.map(([, against]) =>
-        against === undefined ? "" : times(workload.better === "more" ? middle / against : against / middle)
-      )
-    ]
-  }
-  const header = [group.name, `${workload.unit}, median`, "min..max", ...columns.map(([title]) => title)]
-  const lines = [header, header.map((_, index) => index === 0 ? "--" : "--:"), ...rows.map(cells)]
-  return lines.map((line) => `| ${line.join(" | ")} |`).join("\n")
 }
 
 const versionOf = (directory: string): string => {
@@ -211,22 +168,22 @@ const pythonVersion = (): string => {
 
 const load = (): string => os.loadavg().map((value) => value.toFixed(1)).join(" ")
 
-/** Where the numbers come from: a table without this is not worth pasting. */
-export const circumstances = (rounds: number): string => {
+export const circumstancesOf = (rounds: number): Circumstances => {
   const cpus = os.cpus()
   const cpu = cpus[0]?.model.trim() ?? "unknown CPU"
   const ours = `effect-multiprocessing ${versionOf("..")}`
-  const from = built ? "`dist`" : "`src` (not the built package: its children start slower)"
+  const from = built ? "dist" : "src (not the built package: its children start slower)"
   const packages = ["effect", "piscina", "tinypool", "workerpool", "poolifier"]
     .map((name) => `${name} ${versionOf(`../node_modules/${name}`)}`)
-  return [
-    `Machine: ${cpu}, ${cpus.length} cores, ${os.platform()} ${os.release()} ${os.arch()}.`,
-    `Node ${process.versions.node}, ${pythonVersion()}, ${packages.join(", ")}; ${ours} from ${from}.`,
-    `${rounds} interleaved rounds, a fresh process for each contender in each; pools of 2. A ratio above 1x is faster.`
-  ].join("\n")
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${cpu}, ${cpus.length} cores, ${os.platform()} ${os.release()} ${os.arch()}`,
+    versions: `Node ${process.versions.node}, ${pythonVersion()}, ${packages.join(", ")}; ${ours} from ${from}`,
+    rounds
+  }
 }
 
-export const runWorkload = async (workload: Workload, rounds: number): Promise<string> => {
+export const runWorkload = async (workload: Workload, rounds: number): Promise<WorkloadResult> => {
   const { contenders } = workload
   const outcomes = new Map<Contender, Array<Outcome>>(contenders.map((contender) => [contender, []]))
   const before = load()
@@ -248,11 +205,15 @@ export const runWorkload = async (workload: Workload, rounds: number): Promise<s
       process.stderr.write(`${workload.name} ${round + 1}/${rounds}  ${who}: ${result}\n`)
     }
   }
-  const rows = contenders.map((contender) => rowOf(workload, contender, outcomes.get(contender) ?? []))
-  const tables = workload.groups.filter((group) => rows.some((row) => row.contender.group === group.name))
-    .map((group) => table(workload, group, rows))
-  const notes = rows.flatMap((row) => row.notes).join("\n")
-  const machine = `Load average before ${before}, after ${load()}.`
-  return [`## ${workload.title}`, workload.about.join(" "), ...tables, notes, machine].filter((part) => part !== "")
-    .join("\n\n")
+  const { about, better, groups, name, title, unit } = workload
+  return {
+    name,
+    title,
+    about,
+    unit,
+    better,
+    groups,
+    contenders: contenders.map((contender) => resultOf(workload, contender, outcomes.get(contender) ?? [])),
+    load: { before, after: load() }
+  }
 }

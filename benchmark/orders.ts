@@ -32,7 +32,27 @@ export interface SkewOrder extends Common {
   readonly costs: ReadonlyArray<number>
 }
 
-export type Order = ApplyOrder | MapOrder | StartOrder | SkewOrder
+/** Work that is over quickly is done several times in one process: its figure is the median of the trips. */
+export interface Trips {
+  readonly warmUp: number
+  readonly trips: number
+}
+
+export interface TypedOrder extends Common, Trips {
+  readonly work: "typed"
+  readonly numbers: number
+  /** The numbers lie in so many Float64Arrays. */
+  readonly parts: number
+}
+
+export interface PayloadOrder extends Common, Trips {
+  readonly work: "payload"
+  readonly bytes: number
+  /** Its buffer moves to the worker and back, where that is possible. */
+  readonly moves: boolean
+}
+
+export type Order = ApplyOrder | MapOrder | TypedOrder | StartOrder | SkewOrder | PayloadOrder
 
 export const processes = 2
 
@@ -55,3 +75,17 @@ export const skew = (choice: Choice): SkewOrder => ({
   costs: Array.from({ length: 1_000 }, (_, index) => index < 4 ? 100 : 1),
   ...choice
 })
+
+/** Where a trip takes a fraction of a millisecond, it matters how much of the code is compiled. */
+export const many: Trips = { warmUp: 100, trips: 101 }
+/** Where most of a trip is copying. */
+export const few: Trips = { warmUp: 3, trips: 9 }
+
+/** As many parts as are best for ours. */
+export const typed = (choice: Choice & Trips): TypedOrder => (
+  { work: "typed", processes, numbers: 1_000_000, parts: 2, ...choice }
+)
+
+export const payload = (choice: Choice & Trips & Pick<PayloadOrder, "moves">): PayloadOrder => (
+  { work: "payload", processes, bytes: 16 * 2 ** 20, ...choice }
+)

@@ -1,8 +1,10 @@
-/** No pool: two children, one message to each and one back. The floor of the start-up workload. */
+/** No pool: bare children, a message to them and one back. The floor of the workloads that start and that carry. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
+import type { PayloadOrder, StartOrder } from "../orders.ts"
 import { order, report } from "./order.ts"
+import { checkBytes, makeBytes, takeTrips } from "./trips.ts"
 
 const bareThread = async (): Promise<() => Promise<unknown>> => {
   const worker = new Worker(new URL("../tasks/start/bareThread.mjs", import.meta.url))
@@ -21,9 +23,31 @@ const bareProcess = async (): Promise<() => Promise<unknown>> => {
   }
 }
 
-const begin = performance.now()
-const closes = await Promise.all(
-  Array.from({ length: order.processes }, order.method === "threads" ? bareThread : bareProcess)
-)
-report(performance.now() - begin)
-await Promise.all(closes.map((close) => close()))
+const start = async ({ method, processes }: StartOrder): Promise<void> => {
+  const begin = performance.now()
+  const closes = await Promise.all(
+    Array.from({ length: processes }, method === "threads" ? bareThread : bareProcess)
+  )
+  report(performance.now() - begin)
+  await Promise.all(closes.map((close) => close()))
+}
+
+const payload = async (order: PayloadOrder): Promise<void> => {
+  const worker = new Worker(new URL("../tasks/bareEcho.ts", import.meta.url))
+  let bytes = makeBytes(order)
+  const ms = await takeTrips(order, async () => {
+    const begin = performance.now()
+    const answer = once(worker, "message")
+    worker.postMessage(bytes, [bytes.buffer])
+    const [result] = await answer
+    const millis = performance.now() - begin
+    bytes = checkBytes(order, result)
+    return millis
+  })
+  report(ms)
+  await worker.terminate()
+}
+
+if (order.work === "start") await start(order)
+else if (order.work === "payload" && order.moves) await payload(order)
+else throw new Error(`there is no bare form of ${order.work}`)

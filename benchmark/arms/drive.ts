@@ -1,9 +1,11 @@
 /** The workloads for a pool that answers with promises: the same code for every such rival. */
 import { setTimeout } from "node:timers/promises"
-import type { ApplyOrder, MapOrder, Order, SkewOrder } from "../orders.ts"
+import type { ApplyOrder, MapOrder, Order, PayloadOrder, SkewOrder, TypedOrder } from "../orders.ts"
 import { check, order, report } from "./order.ts"
+import { checkBytes, checkSquares, makeBytes, makeParts, takeTrips } from "./trips.ts"
 
-export type FunctionName = "square" | "squareAll" | "squareTyped" | "burn" | "whoami"
+/** What ends in "Moved" gives its result away, and its payload has been given to it. */
+export type FunctionName = "square" | "squareAll" | "squareMoved" | "burn" | "whoami" | "echo" | "echoMoved"
 
 export interface Rival {
   /** Calls the function that this pool was opened for. What is in `transfer` may be moved instead of copied. */
@@ -16,7 +18,11 @@ const functionOf = (order: Order): FunctionName => {
     case "apply":
       return "square"
     case "map":
-      return order.variant === "typed" ? "squareTyped" : "squareAll"
+      return "squareAll"
+    case "typed":
+      return "squareMoved"
+    case "payload":
+      return order.moves ? "echoMoved" : "echo"
     case "skew":
       return "burn"
     case "start":
@@ -51,28 +57,37 @@ const mapArrays = async (rival: Rival, items: ReadonlyArray<number>, chunk: numb
   return results
 }
 
-const mapTyped = async (rival: Rival, items: Float64Array<ArrayBuffer>, chunk: number): Promise<ArrayLike<number>> => {
-  const results = new Float64Array(items.length)
-  const chunks: Array<PromiseLike<void>> = []
-  for (let at = 0; at < items.length; at += chunk) {
-    const part = items.slice(at, at + chunk)
-    chunks.push(rival.run(part, [part.buffer]).then((squares) => results.set(squares as Float64Array, at)))
-  }
-  await Promise.all(chunks)
-  return results
-}
-
-const map = async (rival: Rival, { chunk, items: count, variant }: MapOrder): Promise<number> => {
+const map = async (rival: Rival, { chunk, items: count }: MapOrder): Promise<number> => {
   const items = Array.from({ length: count }, (_, index) => index)
-  const typed = Float64Array.from(items)
-  const once = () => variant === "typed" ? mapTyped(rival, typed, chunk) : mapArrays(rival, items, chunk)
-  await once()
+  await mapArrays(rival, items, chunk)
   const begin = performance.now()
-  const results = await once()
+  const results = await mapArrays(rival, items, chunk)
   const ms = performance.now() - begin
   check("the length", results.length, count)
   check("the last square", results[count - 1], (count - 1) ** 2)
   return ms
+}
+
+const typed = (rival: Rival, order: TypedOrder): Promise<number> => {
+  let parts = makeParts(order)
+  return takeTrips(order, async () => {
+    const begin = performance.now()
+    const results = await Promise.all(parts.map((part) => rival.run(part, [part.buffer])))
+    const ms = performance.now() - begin
+    parts = checkSquares(order, results)
+    return ms
+  })
+}
+
+const payload = (rival: Rival, order: PayloadOrder): Promise<number> => {
+  let bytes = makeBytes(order)
+  return takeTrips(order, async () => {
+    const begin = performance.now()
+    const result = await rival.run(bytes, order.moves ? [bytes.buffer] : undefined)
+    const ms = performance.now() - begin
+    bytes = checkBytes(order, result)
+    return ms
+  })
 }
 
 const skew = async (rival: Rival, { costs }: SkewOrder): Promise<number> => {
@@ -104,8 +119,14 @@ export const drive = async (open: (name: FunctionName, order: Order) => Rival): 
     case "map":
       report(await map(rival, order))
       break
+    case "typed":
+      report(await typed(rival, order))
+      break
     case "skew":
       report(await skew(rival, order))
+      break
+    case "payload":
+      report(await payload(rival, order))
       break
     case "start":
       await untilAllAnswered(rival, order.processes)

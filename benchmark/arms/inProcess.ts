@@ -1,11 +1,22 @@
 /** No pool at all: what the same work costs where it is, for scale. */
-import { burn, square } from "../tasks/functions.ts"
+import type { TypedOrder } from "../orders.ts"
+import { burn, square, squareInPlace } from "../tasks/functions.ts"
 import { check, order, report } from "./order.ts"
+import { checkSquares, makeParts, takeTrips } from "./trips.ts"
 
 const timed = (work: () => void): number => {
   const begin = performance.now()
   work()
   return performance.now() - begin
+}
+
+const typed = (order: TypedOrder): Promise<number> => {
+  let parts = makeParts(order)
+  return takeTrips(order, async () => {
+    const millis = timed(() => parts.forEach(squareInPlace))
+    parts = checkSquares(order, parts)
+    return millis
+  })
 }
 
 if (order.work === "map") {
@@ -18,6 +29,8 @@ if (order.work === "map") {
   const ms = timed(once)
   check("the last square", squares.at(-1), (order.items - 1) ** 2)
   report(ms)
+} else if (order.work === "typed") {
+  report(await typed(order))
 } else if (order.work === "skew") {
   const { costs } = order
   // what is never used might never be computed

@@ -1,8 +1,9 @@
 import { Effect } from "effect"
 import type { Task } from "../../src/Task.ts"
-import type { ApplyOrder, MapOrder, SkewOrder, StartOrder } from "../orders.ts"
+import type { ApplyOrder, MapOrder, PayloadOrder, SkewOrder, StartOrder, TypedOrder } from "../orders.ts"
 import { load } from "../ours.ts"
 import { check, order, report } from "./order.ts"
+import { checkBytes, checkSquares, makeBytes, makeParts, medianOf } from "./trips.ts"
 
 const { Pool, StartMethod } = await load()
 
@@ -43,6 +44,19 @@ const map = Effect.fnUntraced(function*({ items: count, processes, variant }: Ma
   report(ms)
 })
 
+const typed = Effect.fnUntraced(function*(order: TypedOrder) {
+  const { squareMoved } = yield* Effect.promise(() => import("../tasks/oursMoved.ts"))
+  const pool = yield* Pool.make({ processes: order.processes })
+  let parts = makeParts(order)
+  const times: Array<number> = []
+  while (times.length < order.warmUp + order.trips) {
+    const [ms, results] = yield* timed(Pool.map(pool, squareMoved, parts))
+    parts = checkSquares(order, results)
+    times.push(ms)
+  }
+  report(medianOf(order, times))
+})
+
 const skew = Effect.fnUntraced(function*({ costs, processes, variant }: SkewOrder) {
   const { burn } = yield* Effect.promise(() => import("../tasks/ours.ts"))
   const pool = yield* Pool.make({ processes })
@@ -70,16 +84,35 @@ const start = Effect.fnUntraced(function*({ processes }: StartOrder) {
   }))
 })
 
+const payload = Effect.fnUntraced(function*(order: PayloadOrder) {
+  const task = yield* Effect.promise(async () =>
+    order.moves ? (await import("../tasks/oursMoved.ts")).echoMoved : (await import("../tasks/ours.ts")).echo
+  )
+  const pool = yield* Pool.make({ processes: order.processes })
+  let bytes = makeBytes(order)
+  const times: Array<number> = []
+  while (times.length < order.warmUp + order.trips) {
+    const [ms, result] = yield* timed(Pool.apply(pool, task, bytes))
+    bytes = checkBytes(order, result)
+    times.push(ms)
+  }
+  report(medianOf(order, times))
+})
+
 const program = Effect.suspend(() => {
   switch (order.work) {
     case "apply":
       return apply(order)
     case "map":
       return map(order)
+    case "typed":
+      return typed(order)
     case "skew":
       return skew(order)
     case "start":
       return start(order)
+    case "payload":
+      return payload(order)
   }
 })
 

@@ -8,6 +8,14 @@ await drive((name, order) => {
   const path = fileURLToPath(new URL(file, import.meta.url))
   const pool = order.method === "threads"
     ? new FixedThreadPool<unknown, unknown>(order.processes, path)
-    : new FixedClusterPool<unknown, unknown>(order.processes, path)
-  return { run: (payload) => pool.execute(payload, name), close: () => pool.destroy() }
+    // JSON, the default between processes, has no bytes
+    : new FixedClusterPool<unknown, unknown>(
+      order.processes,
+      path,
+      order.work === "payload" ? { settings: { serialization: "advanced" } } : {}
+    )
+  return {
+    run: (payload, transfer) => pool.execute(payload, name, undefined, transfer),
+    close: () => pool.destroy()
+  }
 })

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import statistics
 import sys
 import threading
 import time
@@ -10,6 +11,10 @@ import time
 
 def square(x):
     return x * x
+
+
+def echo(data):
+    return data
 
 
 def whoami(_):
@@ -60,6 +65,31 @@ def map_(order):
         report(ms)
 
 
+def take_trips(order, trip):
+    """The median of the trips after those that warm up, as in trips.ts."""
+    times = []
+    for _ in range(order["warmUp"] + order["trips"]):
+        begin = time.perf_counter()
+        result = trip()
+        times.append(millis(begin))
+    report(statistics.median(times[order["warmUp"]:]))
+    return result
+
+
+def typed(order):
+    """Lists of numbers: Python's arrays of doubles have no map."""
+    items = list(range(order["numbers"]))
+    with multiprocessing.get_context("fork").Pool(order["processes"]) as pool:
+        results = take_trips(order, lambda: pool.map(square, items))
+        assert results[-1] == (order["numbers"] - 1) ** 2
+
+
+def payload(order):
+    data = b"\xa5" * order["bytes"]
+    with multiprocessing.get_context("fork").Pool(order["processes"]) as pool:
+        assert take_trips(order, lambda: pool.apply(echo, (data,))) == data
+
+
 def start(order):
     workers = order["processes"]
     begin = time.perf_counter()
@@ -75,4 +105,4 @@ def start(order):
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    {"apply": apply, "map": map_, "start": start}[order["work"]](order)
+    {"apply": apply, "map": map_, "typed": typed, "payload": payload, "start": start}[order["work"]](order)

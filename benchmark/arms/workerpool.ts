@@ -6,7 +6,9 @@ await drive((name, order) => {
   const file = order.work === "start" ? "../tasks/start/workerpool.mjs" : "../tasks/workerpool.ts"
   const pool = workerpool.pool(fileURLToPath(new URL(file, import.meta.url)), {
     maxWorkers: order.processes,
-    workerType: order.method === "threads" ? "thread" : "process"
+    workerType: order.method === "threads" ? "thread" : "process",
+    // JSON, the default between processes, has no bytes
+    ...(order.work === "payload" ? { forkOpts: { serialization: "advanced" } } : {})
   })
   const call = (payload: unknown, transfer: ReadonlyArray<ArrayBuffer> | undefined) =>
     transfer === undefined ? pool.exec(name, [payload]) : pool.exec(name, [payload], { transfer: [...transfer] })

@@ -4,7 +4,12 @@ export const square = (x: number): number => x * x
 
 export const squareAll = (items: ReadonlyArray<number>): Array<number> => items.map(square)
 
-export const squareTyped = (items: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => items.map(square)
+export const squareInPlace = (items: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
+  for (let at = 0; at < items.length; at++) items[at]! *= items[at]!
+  return items
+}
+
+export const echo = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => bytes
 
 /**
  * Arithmetic that no compiler folds away, because its value is the result. It stays within 32-bit integers and is made

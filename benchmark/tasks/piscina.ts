@@ -3,4 +3,6 @@ import * as functions from "./functions.ts"
 
 export { burn, square, squareAll } from "./functions.ts"
 
-export const squareTyped = (items: Float64Array<ArrayBuffer>) => move(functions.squareTyped(items))
+export const squareMoved = (items: Float64Array<ArrayBuffer>) => move(functions.squareInPlace(items))
+
+export const echoMoved = (bytes: Uint8Array<ArrayBuffer>) => move(functions.echo(bytes))

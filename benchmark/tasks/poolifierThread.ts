@@ -1,7 +1,4 @@
 import { ThreadWorker } from "poolifier"
-import { burn, square } from "./functions.ts"
+import { tasks } from "./poolifier.ts"
 
-export default new ThreadWorker<number, number>({
-  square: (x) => square(x ?? 0),
-  burn: (units) => burn(units ?? 0)
-})
+export default new ThreadWorker(tasks)

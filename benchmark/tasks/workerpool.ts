@@ -1,12 +1,13 @@
 import workerpool from "workerpool"
 import * as functions from "./functions.ts"
 
+const move = (view: ArrayBufferView<ArrayBuffer>) => new workerpool.Transfer(view, [view.buffer])
+
 workerpool.worker({
   square: functions.square,
   squareAll: functions.squareAll,
-  squareTyped: (items: Float64Array<ArrayBuffer>) => {
-    const squares = functions.squareTyped(items)
-    return new workerpool.Transfer(squares, [squares.buffer])
-  },
-  burn: functions.burn
+  squareMoved: (items: Float64Array<ArrayBuffer>) => move(functions.squareInPlace(items)),
+  burn: functions.burn,
+  echo: functions.echo,
+  echoMoved: (bytes: Uint8Array<ArrayBuffer>) => move(functions.echo(bytes))
 })

@@ -1,0 +1,3 @@
+import { parentPort } from "node:worker_threads"
+
+parentPort?.on("message", (bytes: Uint8Array<ArrayBuffer>) => parentPort?.postMessage(bytes, [bytes.buffer]))
