@@ -5,10 +5,11 @@
  * `process.exit` or a SIGKILL right after loses nothing. A descriptor that the event loop also reads would have to be
  * non-blocking for that, and could not be.
  */
-import type { Buffer } from "node:buffer"
+import { Buffer } from "node:buffer"
 import { writeSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import { decodeBody, encodeFrame, makeFrameReader } from "../protocol/frames.ts"
+import type { OnBody } from "../protocol/frames.ts"
 import type { Channel } from "./Channel.ts"
 
 const listenTo = <In>(
@@ -19,8 +20,8 @@ const listenTo = <In>(
 ): void => {
   const reader = makeFrameReader(limit)
   let messages: Array<In> = []
-  const onBody = (body: Buffer): void => {
-    const batch = decodeBody(body) as ReadonlyArray<In> // the peer is our own code
+  const onBody: OnBody = (body, attachments) => {
+    const batch = decodeBody(body, attachments) as ReadonlyArray<In> // the peer is our own code
     for (const message of batch) messages.push(message)
   }
   readable.on("data", (block: Buffer) => {
@@ -46,8 +47,13 @@ export const fromStreams = <Out, In>(writable: Writable, readable: Readable, lim
     sharesMemory: false,
     transfers: false,
     post: (batch) => {
-      const frame = encodeFrame(batch, limit)
-      if (!writable.destroyed) writable.write(frame)
+      const [frame, ...views] = encodeFrame(batch, limit)
+      if (writable.destroyed) return
+      writable.cork()
+      writable.write(frame)
+      // copies: they are written later, and the caller's arrays may change meanwhile
+      for (const view of views) writable.write(Buffer.from(view))
+      writable.uncork()
     },
     listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
     close: () => {
@@ -64,10 +70,12 @@ export const fromDescriptor = <Out, In>(readable: Readable, descriptor: number, 
     transfers: false,
     post: (batch) => {
       if (closed) return
-      const frame = encodeFrame(batch, limit)
+      const parts = encodeFrame(batch, limit)
       try {
-        let offset = 0
-        while (offset < frame.length) offset += writeSync(descriptor, frame, offset)
+        for (const part of parts) {
+          let offset = 0
+          while (offset < part.length) offset += writeSync(descriptor, part, offset)
+        }
       } catch {
         closed = true // EPIPE: the parent is gone, and the end of `readable` says so too
       }

@@ -61,7 +61,8 @@ const encodeDeclaration = (ast: SchemaAST.Declaration): SchemaAST.AST => {
   const write = ast.annotations?.toCodec ?? ast.annotations?.toCodecJson
   if (typeof write !== "function" || isCloneable(ast)) return ast
   const link = write(ast.typeParameters.map((parameter) => Schema.make(parameter))) as SchemaAST.Link | undefined
-  if (link === undefined) return ast
+  // whatever it is, it crosses as it is: what Transferable marks
+  if (link === undefined || SchemaAST.isAny(link.to)) return ast
   const form = plainForm(link.to)
   const { to, transformation } = named(String(idOf(ast) ?? ast.annotations?.expected ?? "declaration"), form)
   // an optional field stays optional in its plain form
@@ -161,13 +162,16 @@ const runCollecting = (
 ): Exit.Exit<unknown, unknown> => {
   const effect = parser(value)
   if (Exit.isExit(effect)) return effect
-  const collector = Transferable.makeCollectorUnsafe()
-  const exit = Effect.runSyncExitWith(Context.make(Transferable.Collector, collector))(effect)
-  for (const transfer of collector.readUnsafe()) {
+  const exit = runCollector(effect)
+  for (const transfer of collector.clearUnsafe()) {
     if (transfer instanceof ArrayBuffer) transfers.push(transfer)
   }
   return exit
 }
+
+/** One for all: what collects in it is taken out before anything else can run. */
+const collector = Transferable.makeCollectorUnsafe()
+const runCollector = Effect.runSyncExitWith(Context.make(Transferable.Collector, collector))
 
 const makeCodec = (schema: Schema.Codec<unknown, unknown>): ValueCodec => {
   const encodedSide = SchemaAST.toEncoded(schema.ast)

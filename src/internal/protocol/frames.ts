@@ -4,7 +4,8 @@
  * word, text in the place of a length would be a wait for gigabytes that never come.
  *
  * A typed array arrives with a buffer of its own: the format's default gives views into the received block, which would
- * keep that block alive and show it through `.buffer`.
+ * keep that block alive and show it through `.buffer`. The bytes of a large one follow the value and go straight from one
+ * buffer into the other.
  */
 import { Buffer } from "node:buffer"
 import { DefaultDeserializer, DefaultSerializer } from "node:v8"
@@ -16,9 +17,12 @@ export const headerBytes = 8
 const emptyHeader = Buffer.alloc(headerBytes)
 const agreement = 0x5ef3c7a1
 
-export const writeHeader = (frame: Buffer, size: number): void => {
+/** What the length must agree with in a frame whose large views follow its value. */
+const attaching = 0x2d90b5c7
+
+export const writeHeader = (frame: Buffer, size: number, word: number = agreement): void => {
   frame.writeUInt32LE(size, 0)
-  frame.writeUInt32LE((size ^ agreement) >>> 0, 4)
+  frame.writeUInt32LE((size ^ word) >>> 0, 4)
 }
 
 /** Thrown when the bytes in the place of a header are none: the stream is broken, and stays so. */
@@ -26,10 +30,14 @@ export interface NoFrame {
   readonly _tag: "NoFrame"
 }
 
-const readHeader = (bytes: Buffer, offset: number): number => {
+const readHeader = (
+  bytes: Buffer,
+  offset: number
+): { readonly size: number; readonly isAttaching: boolean } => {
   const size = bytes.readUInt32LE(offset)
-  if (((size ^ agreement) >>> 0) !== bytes.readUInt32LE(offset + 4)) throw { _tag: "NoFrame" } satisfies NoFrame
-  return size
+  const word = (bytes.readUInt32LE(offset + 4) ^ size) >>> 0
+  if (word !== agreement && word !== attaching) throw { _tag: "NoFrame" } satisfies NoFrame
+  return { size, isAttaching: word === attaching }
 }
 
 /** Thrown when a frame would exceed, or claims to exceed, its limit. */
@@ -44,48 +52,184 @@ export const isFrameTooLarge = (u: unknown): u is FrameTooLarge =>
 
 const tooLarge = (size: number, limit: number): FrameTooLarge => ({ _tag: "FrameTooLarge", size, limit })
 
-/** One frame. Throws what V8 throws for values that cannot be cloned, and {@link FrameTooLarge}. */
-export const encodeFrame = (value: unknown, limit: number): Buffer => {
-  const serializer = new DefaultSerializer()
-  serializer.writeRawBytes(emptyHeader)
-  serializer.writeHeader()
-  serializer.writeValue(value)
-  const frame = serializer.releaseBuffer()
-  const size = frame.length - headerBytes
-  if (size > limit) throw tooLarge(size, limit)
-  writeHeader(frame, size)
-  return frame
-}
+// ---------------------------------------------------------------------------------------------------- views
 
-interface HostObjectReader {
-  _readHostObject(): unknown
-}
-/** The default gives Node's Buffers and views into the frame; a copy with the same type is what structured clone gives. */
-class Deserializer extends DefaultDeserializer {
-  _readHostObject(): unknown {
-    const view = (DefaultDeserializer.prototype as unknown as HostObjectReader)._readHostObject.call(
-      this
-    ) as ArrayBufferView
-    const copy = new Uint8Array(view.byteLength)
-    copy.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
-    if (Buffer.isBuffer(view) || view instanceof Uint8Array) return copy
-    if (view instanceof DataView) return new DataView(copy.buffer)
-    const Constructor = view.constructor as new(buffer: ArrayBuffer) => ArrayBufferView
-    return new Constructor(copy.buffer)
+/** The kinds of views, by the number that stands for each in a frame; not every Node has every one. */
+const viewNames = [
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "Float16Array",
+  "Float32Array",
+  "Float64Array",
+  "BigInt64Array",
+  "BigUint64Array",
+  "DataView"
+]
+
+/** Added to the number of a view whose bytes follow the value. */
+const attached = 64
+/** A view of so many bytes is attached: its bytes are written and read as they are, past the serializer. */
+const leastAttached = 64 * 1024
+
+type ViewConstructor = new(buffer: ArrayBuffer) => ArrayBufferView
+
+const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+class Serializer extends DefaultSerializer {
+  readonly attachments: Array<Uint8Array> = []
+
+  /** Node's own writes a view's class by a number of its own; a Buffer arrives as what structured clone gives for it. */
+  _writeHostObject(view: ArrayBufferView): void {
+    const name = Object.prototype.toString.call(view).slice("[object ".length, -1)
+    const kind = viewNames.indexOf(name)
+    if (kind < 0) throw new DOMException(`${name} could not be cloned.`, "DataCloneError")
+    if (view.byteLength >= leastAttached) {
+      this.writeUint32(kind + attached)
+      this.writeUint32(this.attachments.push(bytesOf(view)) - 1)
+    } else {
+      this.writeUint32(kind)
+      this.writeUint32(view.byteLength)
+      this.writeRawBytes(bytesOf(view))
+    }
   }
 }
 
-export const decodeBody = (body: Buffer): unknown => {
-  const deserializer = new Deserializer(body)
+class Deserializer extends DefaultDeserializer {
+  readonly attachments: ReadonlyArray<Uint8Array>
+  readonly body: Buffer
+
+  constructor(body: Buffer, attachments: ReadonlyArray<Uint8Array>) {
+    super(body)
+    this.body = body
+    this.attachments = attachments
+  }
+
+  /** Gives each view a buffer of its own, as structured clone does. */
+  _readHostObject(): unknown {
+    const kind = this.readUint32()
+    const Constructor = (globalThis as unknown as Record<string, ViewConstructor | undefined>)[
+      viewNames[kind % attached] ?? ""
+    ]
+    if (Constructor === undefined) throw new Error(`no view of kind ${kind}`)
+    const bytes = kind < attached ? this.own() : this.attachments[this.readUint32()]
+    if (bytes === undefined) throw new Error("an attachment is missing")
+    return Constructor === (Uint8Array as unknown) ? bytes : new Constructor(bytes.buffer as ArrayBuffer)
+  }
+
+  own(): Uint8Array {
+    const length = this.readUint32()
+    const offset = (this as unknown as { _readRawBytes(length: number): number })._readRawBytes(length)
+    const copy = new Uint8Array(length)
+    copy.set(this.body.subarray(offset, offset + length))
+    return copy
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- writing
+
+/**
+ * One frame, in the parts in which it is written: the first is ours, the others are views of what was given. Throws what
+ * V8 throws for values that cannot be cloned, and {@link FrameTooLarge}.
+ */
+export const encodeFrame = (value: unknown, limit: number): readonly [Buffer, ...ReadonlyArray<Uint8Array>] => {
+  const serializer = new Serializer()
+  serializer.writeRawBytes(emptyHeader)
+  serializer.writeHeader()
+  serializer.writeValue(value)
+  const { attachments } = serializer
+  const frame = serializer.releaseBuffer()
+  if (attachments.length > 0) return withAttachments(frame, attachments, limit)
+  const size = frame.length - headerBytes
+  if (size > limit) throw tooLarge(size, limit)
+  writeHeader(frame, size)
+  return [frame]
+}
+
+/** `[header][count][length of the value][length of each attachment][the value][the attachments]` */
+const withAttachments = (
+  frame: Buffer,
+  attachments: ReadonlyArray<Uint8Array>,
+  limit: number
+): readonly [Buffer, ...ReadonlyArray<Uint8Array>] => {
+  const value = frame.subarray(headerBytes)
+  const table = Buffer.alloc(headerBytes + 4 * (2 + attachments.length))
+  const lengths = [attachments.length, value.length, ...attachments.map(({ length }) => length)]
+  lengths.forEach((length, i) => table.writeUInt32LE(length, headerBytes + 4 * i))
+  const size = attachments.reduce((sum, { length }) => sum + length, table.length - headerBytes + value.length)
+  if (size > limit) throw tooLarge(size, limit)
+  writeHeader(table, size, attaching)
+  return [Buffer.concat([table, value]), ...attachments]
+}
+
+// ---------------------------------------------------------------------------------------------------- reading
+
+export const decodeBody = (body: Buffer, attachments: ReadonlyArray<Uint8Array> = []): unknown => {
+  const deserializer = new Deserializer(body, attachments)
   deserializer.readHeader()
   return deserializer.readValue()
 }
 
+export type OnBody = (body: Buffer, attachments?: ReadonlyArray<Uint8Array>) => void
+
 export interface FrameReader {
-  /** The frames that this block completes, in order. Throws {@link FrameTooLarge} and {@link NoFrame} before it takes memory. */
-  readonly push: (block: Buffer, onBody: (body: Buffer) => void) => void
+  /**
+   * The frames that this block completes, in order. Throws {@link FrameTooLarge} and {@link NoFrame} before it takes
+   * memory.
+   */
+  readonly push: (block: Buffer, onBody: OnBody) => void
   /** Bytes of a frame that has begun and not ended. */
   readonly pending: () => number
+}
+
+/** A frame of which a part is there: its bytes go where they will stay. */
+interface Filling {
+  readonly targets: ReadonlyArray<Target>
+  readonly isAttaching: boolean
+  target: number
+  offset: number
+}
+
+/** Memory that grows with what comes, where it is to be much: whoever claims gigabytes has to send them. */
+interface Target {
+  readonly size: number
+  bytes: Uint8Array
+}
+
+const mostClaimed = 64 * 1024 * 1024
+const firstOfMany = 256 * 1024
+
+const makeTarget = (size: number): Target => ({ size, bytes: new Uint8Array(size <= mostClaimed ? size : firstOfMany) })
+
+const makeRoom = (target: Target, needed: number): void => {
+  if (target.bytes.length >= needed) return
+  const larger = new Uint8Array(Math.min(target.size, Math.max(needed, 2 * target.bytes.length)))
+  larger.set(target.bytes)
+  target.bytes = larger
+}
+
+/** A frame that is not complete is put together in memory of its own when it is at least so long. */
+const leastFilled = 64 * 1024
+
+/** Takes what it can of a block; how much that was. */
+const fill = (filling: Filling, block: Buffer, from: number): number => {
+  let at = from
+  while (filling.target < filling.targets.length) {
+    const target = filling.targets[filling.target]!
+    const count = Math.min(target.size - filling.offset, block.length - at)
+    makeRoom(target, filling.offset + count)
+    target.bytes.set(block.subarray(at, at + count), filling.offset)
+    at += count
+    filling.offset += count
+    if (filling.offset < target.size) break
+    filling.target++
+    filling.offset = 0
+  }
+  return at - from
 }
 
 /** Cuts a byte stream into frames, however the blocks fall. A body may share memory with its block: decode it at once. */
@@ -93,6 +237,8 @@ export const makeFrameReader = (limit: number): FrameReader => {
   let blocks: Array<Buffer> = []
   let held = 0
   let needed = headerBytes
+  let filling: Filling | undefined
+  let filled = 0
 
   const take = (): Buffer => {
     const all = blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, held)
@@ -101,28 +247,66 @@ export const makeFrameReader = (limit: number): FrameReader => {
     return all
   }
 
+  /** Goes on with the frame that is being filled. */
+  const goOn = (block: Buffer, from: number, onBody: OnBody): number => {
+    const count = fill(filling!, block, from)
+    filled += count
+    if (filling!.target < filling!.targets.length) return count
+    const { isAttaching, targets } = filling!
+    filling = undefined
+    filled = 0
+    const [value, ...attachments] = targets.map(({ bytes }) => bytes)
+    const body = Buffer.from(value!.buffer, value!.byteOffset, value!.byteLength)
+    if (isAttaching) onBody(body, attachments)
+    else onBody(body)
+    return count
+  }
+
+  /** The first frame from here on; how many bytes it takes, or 0 when it is not there yet. */
+  const readOne = (all: Buffer, offset: number, onBody: OnBody): number => {
+    const rest = all.length - offset
+    needed = headerBytes
+    if (rest < headerBytes) return 0
+    const { isAttaching, size } = readHeader(all, offset)
+    if (size > limit) throw tooLarge(size, limit)
+    if (isAttaching) {
+      const targets = readTable(all, offset + headerBytes, size)
+      if (typeof targets === "number") {
+        needed = headerBytes + targets
+        return 0
+      }
+      filling = { targets: targets.sizes.map(makeTarget), isAttaching, target: 0, offset: 0 }
+      filled = headerBytes + targets.length
+      return filled + goOn(all, offset + filled, onBody)
+    }
+    if (rest >= headerBytes + size) {
+      onBody(all.subarray(offset + headerBytes, offset + headerBytes + size))
+      return headerBytes + size
+    }
+    needed = headerBytes + size
+    if (size < leastFilled) return 0
+    filling = { targets: [makeTarget(size)], isAttaching, target: 0, offset: 0 }
+    filled = headerBytes
+    return headerBytes + goOn(all, offset + headerBytes, onBody)
+  }
+
   return {
-    pending: () => held,
+    pending: () => held + filled,
     push: (block, onBody) => {
-      blocks.push(block)
-      held += block.length
-      if (held < needed) return
-      const all = take()
       let offset = 0
-      while (true) {
-        const rest = all.length - offset
-        if (rest < headerBytes) {
-          needed = headerBytes
-          break
-        }
-        const size = readHeader(all, offset)
-        if (size > limit) throw tooLarge(size, limit)
-        if (rest < headerBytes + size) {
-          needed = headerBytes + size
-          break
-        }
-        onBody(all.subarray(offset + headerBytes, offset + headerBytes + size))
-        offset += headerBytes + size
+      let all = block
+      if (filling !== undefined) {
+        offset = goOn(block, 0, onBody)
+      } else if (held > 0) {
+        blocks.push(block)
+        held += block.length
+        if (held < needed) return
+        all = take()
+      }
+      while (filling === undefined && offset < all.length) {
+        const count = readOne(all, offset, onBody)
+        if (count === 0) break
+        offset += count
       }
       if (offset < all.length) {
         const tail = all.subarray(offset)
@@ -131,4 +315,23 @@ export const makeFrameReader = (limit: number): FrameReader => {
       }
     }
   }
+}
+
+interface Table {
+  readonly length: number
+  /** Of the value, and of each attachment. */
+  readonly sizes: ReadonlyArray<number>
+}
+
+/** The lengths of a frame with attachments; or how many bytes of the body have to be there before they can be read. */
+const readTable = (all: Buffer, offset: number, size: number): Table | number => {
+  const rest = all.length - offset
+  if (size < 8) throw { _tag: "NoFrame" } satisfies NoFrame
+  if (rest < 8) return 8
+  const length = 4 * (2 + all.readUInt32LE(offset))
+  if (length > size) throw { _tag: "NoFrame" } satisfies NoFrame
+  if (rest < length) return length
+  const sizes = Array.from({ length: length / 4 - 1 }, (_, i) => all.readUInt32LE(offset + 4 * (i + 1)))
+  if (sizes.reduce((sum, one) => sum + one, length) !== size) throw { _tag: "NoFrame" } satisfies NoFrame
+  return { length, sizes }
 }

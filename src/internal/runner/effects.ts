@@ -87,6 +87,20 @@ const notCrossing = (task: string, cause: unknown): EncodedReason => {
 
 const failed = (failure: EncodedFailure): ItemOutcome => ({ _tag: "Failure", failure })
 
+const notRunning: RunningItem = { interrupt: (onEnd) => onEnd?.() }
+
+/** A synchronous handler needs no fiber. */
+const call = (
+  { handler }: Extract<TaskDefinition, { readonly kind: "sync" }>,
+  payload: unknown
+): Exit.Exit<unknown, unknown> => {
+  try {
+    return Exit.succeed(handler(payload))
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
 /** A missing service is a bug that the types would have shown; say what would help. */
 const explain = (defect: unknown): unknown => {
   if (isError(defect) && defect.message.startsWith("Service not found")) {
@@ -159,11 +173,6 @@ export const makeRuntime = (
       : failed({ _tag: "Border", reason: notFitting(definition.name, "success", Cause.squash(encoded.cause)) })
   }
 
-  const effectOf = (definition: TaskDefinition, payload: unknown): Effect.Effect<unknown, unknown> =>
-    definition.kind === "sync"
-      ? Effect.sync(() => definition.handler(payload))
-      : Effect.scoped(Effect.suspend(() => definition.handler(payload)))
-
   const start = (
     definition: TaskDefinition,
     payload: unknown,
@@ -177,10 +186,16 @@ export const makeRuntime = (
         _tag: "Border",
         reason: notFitting(definition.name, "payload", Cause.squash(decoded.cause))
       }))
-      return { interrupt: (onEnd) => onEnd?.() }
+      return notRunning
+    }
+    if (definition.kind === "sync") {
+      done(outcomeOf(definition, call(definition, decoded.value)))
+      return notRunning
     }
     if (around.id !== id) around = { id, context: withRun(context, id, ambient) }
-    const fiber = Effect.runForkWith(around.context)(effectOf(definition, decoded.value))
+    const fiber = Effect.runForkWith(around.context)(
+      Effect.scoped(Effect.suspend(() => definition.handler(decoded.value)))
+    )
     fiber.addObserver((exit) => done(outcomeOf(definition, exit)))
     return {
       interrupt: (onEnd) => {

@@ -24,7 +24,7 @@ describe("a socket channel that receives what is no message", () => {
       it(`closes at ${name}${split ? " that comes byte by byte" : ""}, after the messages before it`, async () => {
         const readable = new PassThrough()
         const received = receive(fromStreams(new PassThrough(), readable, 10_000))
-        const stream = Buffer.concat([encodeFrame(["before"], 10_000), bytes, encodeFrame(["after"], 10_000)])
+        const stream = Buffer.concat([...encodeFrame(["before"], 10_000), bytes, ...encodeFrame(["after"], 10_000)])
         if (split) { for (const byte of stream) readable.write(Buffer.of(byte)) }
         else readable.write(stream)
         await received.untilClosed()
@@ -55,7 +55,7 @@ describe("a socket channel that receives what is no message", () => {
         }
       }
     })
-    for (const value of [5, null, "text"]) readable.write(encodeFrame(value, maxFrameBytes))
+    for (const value of [5, null, "text"]) readable.write(encodeFrame(value, maxFrameBytes)[0])
     await Promise.race([closed, thrown])
     assert.deepStrictEqual(seen, [])
   }, timeout)
@@ -63,7 +63,7 @@ describe("a socket channel that receives what is no message", () => {
   it("closes when the stream ends within a frame", async () => {
     const readable = new PassThrough()
     const received = receive(fromStreams(new PassThrough(), readable, maxFrameBytes))
-    readable.end(encodeFrame(["whole"], maxFrameBytes).subarray(0, -1))
+    readable.end(encodeFrame(["whole"], maxFrameBytes)[0].subarray(0, -1))
     await received.untilClosed()
     assert.deepStrictEqual(received.messages, [])
   }, timeout)

@@ -18,7 +18,8 @@ class HttpError extends TypeError {
 }
 
 const clone = (value: unknown): unknown => structuredClone(value)
-const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
+const frame = (value: unknown): unknown =>
+  decodeBody(Buffer.concat(encodeFrame(value, maxFrameBytes)).subarray(headerBytes))
 
 const crossBy = (value: unknown, carry: (value: unknown) => unknown): any => {
   const { marked, value: prepared } = prepare(value, { sharesMemory: false }, "error")

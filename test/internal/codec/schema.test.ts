@@ -23,7 +23,8 @@ import { prepare, revive } from "../../../src/internal/codec/values.ts"
 import { decodeBody, encodeFrame, headerBytes, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 
 const clone = (value: unknown): unknown => structuredClone(value)
-const frame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
+const frame = (value: unknown): unknown =>
+  decodeBody(Buffer.concat(encodeFrame(value, maxFrameBytes)).subarray(headerBytes))
 
 const codecOf = <A>(schema: Schema.Codec<A, any>) => valueCodec(schema as Schema.Codec<unknown, unknown>)
 

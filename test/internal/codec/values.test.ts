@@ -9,7 +9,8 @@ const process = { sharesMemory: false }
 const thread = { sharesMemory: true }
 
 const byClone = (value: unknown): unknown => structuredClone(value)
-const byFrame = (value: unknown): unknown => decodeBody(encodeFrame(value, maxFrameBytes).subarray(headerBytes))
+const byFrame = (value: unknown): unknown =>
+  decodeBody(Buffer.concat(encodeFrame(value, maxFrameBytes)).subarray(headerBytes))
 
 /** The whole way: made ready, carried, put back. */
 const cross = (value: unknown, carry: (value: unknown) => unknown = byClone): any => {

@@ -13,6 +13,9 @@ import {
 import type { FrameTooLarge } from "../../../src/internal/protocol/frames.ts"
 import { build, difference, plainGraph, typedArrays } from "../codec/graphs.ts"
 
+/** The bytes of a frame, as they are written. */
+const wholeFrame = (value: unknown, limit: number): Buffer => Buffer.concat(encodeFrame(value, limit))
+
 const refusal = (run: () => void): FrameTooLarge => {
   try {
     run()
@@ -65,13 +68,13 @@ const randomBytes = (random: (below: number) => number, most: number): Buffer =>
 describe("a frame", () => {
   it("carries any value that structured clone carries", () => {
     fc.assert(fc.property(plainGraph, (nodes) => {
-      const arrived = decodeBody(encodeFrame(build(nodes), maxFrameBytes).subarray(headerBytes))
+      const arrived = decodeBody(wholeFrame(build(nodes), maxFrameBytes).subarray(headerBytes))
       assert.strictEqual(difference(build(nodes), arrived), undefined)
     }))
   })
 
   it("begins with the length of its body in four bytes, little endian, and four that agree with it", () => {
-    const frame = encodeFrame(["text"], maxFrameBytes)
+    const frame = wholeFrame(["text"], maxFrameBytes)
     assert.strictEqual(frame.readUInt32LE(0), frame.length - headerBytes)
     assert.deepStrictEqual(frame.subarray(0, headerBytes), header(frame.length - headerBytes))
   })
@@ -94,7 +97,7 @@ describe("a frame", () => {
       new Uint8Array(pool).fill(7)
       const value = new Type(pool, 8, 2)
       const [arrived, other] = decodeBody(
-        encodeFrame([value, new Uint8Array(4)], maxFrameBytes).subarray(headerBytes)
+        wholeFrame([value, new Uint8Array(4)], maxFrameBytes).subarray(headerBytes)
       ) as any
       assert.strictEqual(Object.getPrototypeOf(arrived), Type.prototype)
       assert.strictEqual(arrived.byteOffset, 0)
@@ -105,14 +108,14 @@ describe("a frame", () => {
   })
 
   it("gives a Buffer as a Uint8Array, as structured clone does", () => {
-    const arrived = decodeBody(encodeFrame(Buffer.from("abc"), maxFrameBytes).subarray(headerBytes)) as Uint8Array
+    const arrived = decodeBody(wholeFrame(Buffer.from("abc"), maxFrameBytes).subarray(headerBytes)) as Uint8Array
     assert.strictEqual(Object.getPrototypeOf(arrived), Uint8Array.prototype)
     assert.strictEqual(arrived.buffer.byteLength, 3)
     assert.deepStrictEqual(Array.from(arrived), [97, 98, 99])
   })
 
   it("does not change when the block that it came in does", () => {
-    const frame = encodeFrame({ bytes: new Uint8Array([1, 2, 3]), buffer: new Uint8Array([4]).buffer }, maxFrameBytes)
+    const frame = wholeFrame({ bytes: new Uint8Array([1, 2, 3]), buffer: new Uint8Array([4]).buffer }, maxFrameBytes)
     const arrived = decodeBody(frame.subarray(headerBytes)) as {
       readonly bytes: Uint8Array
       readonly buffer: ArrayBuffer
@@ -123,9 +126,9 @@ describe("a frame", () => {
   })
 
   it("is refused before it is sent when it is larger than the limit, by one byte too", () => {
-    const size = encodeFrame(["x".repeat(100)], maxFrameBytes).length - headerBytes
-    assert.strictEqual(encodeFrame(["x".repeat(100)], size).length, size + headerBytes)
-    assert.deepStrictEqual(refusal(() => encodeFrame(["x".repeat(100)], size - 1)), {
+    const size = wholeFrame(["x".repeat(100)], maxFrameBytes).length - headerBytes
+    assert.strictEqual(wholeFrame(["x".repeat(100)], size).length, size + headerBytes)
+    assert.deepStrictEqual(refusal(() => wholeFrame(["x".repeat(100)], size - 1)), {
       _tag: "FrameTooLarge",
       size,
       limit: size - 1
@@ -134,7 +137,7 @@ describe("a frame", () => {
 
   it("of what cannot be cloned is refused with the serializer's words", () => {
     for (const value of [() => {}, Symbol("s"), new SharedArrayBuffer(4), Promise.resolve()]) {
-      assert.throws(() => encodeFrame([value], maxFrameBytes), /could not be cloned/)
+      assert.throws(() => wholeFrame([value], maxFrameBytes), /could not be cloned/)
     }
   })
 })
@@ -145,7 +148,7 @@ describe("a frame reader", () => {
     const places = fc.array(fc.nat(10_000), { maxLength: 12 })
     fc.assert(
       fc.property(messages, places, (sent, places) => {
-        const stream = Buffer.concat(sent.map((message) => encodeFrame(message, maxFrameBytes)))
+        const stream = Buffer.concat(sent.map((message) => wholeFrame(message, maxFrameBytes)))
         const reader = makeFrameReader(maxFrameBytes)
         const received: Array<unknown> = []
         for (const block of cut(stream, places)) reader.push(block, (body) => received.push(decodeBody(body)))
@@ -158,7 +161,7 @@ describe("a frame reader", () => {
 
   it("gives the same frames byte by byte", () => {
     const sent = [1, "two", { three: [3] }, new Map([[4, 5]])]
-    const stream = Buffer.concat(sent.map((message) => encodeFrame(message, maxFrameBytes)))
+    const stream = Buffer.concat(sent.map((message) => wholeFrame(message, maxFrameBytes)))
     const reader = makeFrameReader(maxFrameBytes)
     const received: Array<unknown> = []
     for (let i = 0; i < stream.length; i++) {
@@ -168,7 +171,7 @@ describe("a frame reader", () => {
   })
 
   it("gives a frame as soon as its last byte is there", () => {
-    const frame = encodeFrame("text", maxFrameBytes)
+    const frame = wholeFrame("text", maxFrameBytes)
     const reader = makeFrameReader(maxFrameBytes)
     let bodies = 0
     reader.push(frame.subarray(0, -1), () => bodies++)
@@ -256,7 +259,7 @@ describe("a body", () => {
 
   it("with one byte changed is a value or throws an Error", () => {
     const value = { list: [1, "two", new Map([[3, new Date(4)]])], bytes: new Float64Array([5, 6]), big: 7n ** 30n }
-    const frame = encodeFrame(value, maxFrameBytes)
+    const frame = wholeFrame(value, maxFrameBytes)
     fuzz(20_000, (random) => {
       const body = Buffer.from(frame.subarray(headerBytes))
       body[random(body.length)] = random(256)
@@ -267,4 +270,92 @@ describe("a body", () => {
       }
     })
   }, 20_000)
+})
+
+describe("a large view", () => {
+  const sizes = [64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 300_000]
+  const views = (size: number): ReadonlyArray<ArrayBufferView> => [
+    new Uint8Array(size).fill(7),
+    Buffer.alloc(size, 8),
+    new Float64Array(Math.ceil(size / 8)).fill(1.5),
+    new DataView(new ArrayBuffer(size))
+  ]
+
+  /** What a reader gives for a stream that comes in blocks of so many bytes. */
+  const readIn = (stream: Buffer, bytes: number): ReadonlyArray<unknown> => {
+    const reader = makeFrameReader(maxFrameBytes)
+    const received: Array<unknown> = []
+    for (let at = 0; at < stream.length; at += bytes) {
+      reader.push(stream.subarray(at, at + bytes), (body, attachments) => received.push(decodeBody(body, attachments)))
+    }
+    assert.strictEqual(reader.pending(), 0)
+    return received
+  }
+
+  it("is attached: the same object twice is one, and its bytes are not in the value", () => {
+    const large = new Uint8Array(100_000).fill(3)
+    const parts = encodeFrame([large, { again: large }], maxFrameBytes)
+    assert.strictEqual(parts.length, 2)
+    assert.isTrue(parts[0].length < 1000)
+    assert.strictEqual(parts[1]!.buffer, large.buffer)
+    const [[first, { again }]] = readIn(Buffer.concat(parts), 1000) as any
+    assert.strictEqual(first, again)
+    assert.deepStrictEqual(first, large)
+  })
+
+  it("arrives with a buffer of its own, in frames between others, however the blocks fall", () => {
+    for (const size of sizes) {
+      const message = ["before", ...views(size), "after"]
+      const stream = Buffer.concat(["small", message, message, "last"].map((one) => wholeFrame(one, maxFrameBytes)))
+      for (const bytes of [5000, 65_536, stream.length]) {
+        const [small, one, two, last] = readIn(stream, bytes) as [string, Array<any>, Array<any>, string]
+        assert.deepStrictEqual([small, last], ["small", "last"])
+        for (const arrived of [one, two]) {
+          assert.deepStrictEqual([arrived[0], arrived.at(-1)], ["before", "after"])
+          for (const [i, view] of views(size).entries()) {
+            const got = arrived[i + 1] as ArrayBufferView
+            assert.strictEqual(got.byteOffset, 0)
+            assert.strictEqual(got.buffer.byteLength, view.byteLength)
+            assert.strictEqual(difference(Buffer.isBuffer(view) ? new Uint8Array(view) : view, got), undefined)
+          }
+        }
+      }
+    }
+  })
+
+  it("arrives when the bytes come one by one", () => {
+    const value = { bytes: new Uint8Array(70_000).fill(1), text: "x" }
+    assert.deepStrictEqual(readIn(wholeFrame(value, maxFrameBytes), 1), [value])
+  })
+
+  it("counts for the limit, by one byte too", () => {
+    const value = new Uint8Array(100_000)
+    const size = wholeFrame(value, maxFrameBytes).length - headerBytes
+    assert.strictEqual(wholeFrame(value, size).length, size + headerBytes)
+    assert.deepStrictEqual(refusal(() => encodeFrame(value, size - 1)), {
+      _tag: "FrameTooLarge",
+      size,
+      limit: size - 1
+    })
+    const { limit } = refusal(() => makeFrameReader(size - 1).push(wholeFrame(value, size), () => {}))
+    assert.strictEqual(limit, size - 1)
+  })
+
+  it("a table that does not add up is no frame, and takes no memory", () => {
+    const good = wholeFrame(new Uint8Array(100_000), maxFrameBytes)
+    for (const at of [headerBytes, headerBytes + 4, headerBytes + 8]) {
+      for (const length of [0, 1, 0x7fffffff, 0xffffffff]) {
+        const bad = Buffer.from(good)
+        bad.writeUInt32LE(length, at)
+        if (bad.equals(good)) continue
+        let thrown: unknown
+        try {
+          makeFrameReader(maxFrameBytes).push(bad, () => {})
+        } catch (cause) {
+          thrown = cause
+        }
+        assert.deepStrictEqual(thrown, { _tag: "NoFrame" }, `${length} at ${at}`)
+      }
+    }
+  })
 })
