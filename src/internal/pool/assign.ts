@@ -55,6 +55,13 @@ const roomOf = (state: State, job: Job, size: number): number => {
     : freshRoom(state, job, size)
 }
 
+/** How many items of the job only wait for a worker: for it stands in a queue, and its window has room. */
+export const offered = (state: State, job: Job): number => {
+  if (!job.queued || job.stopped) return 0
+  const fresh = job.supplied - job.frontier
+  return job.waiting - fresh + Math.max(0, Math.min(fresh, freshRoom(state, job, sizeFor(state, job))))
+}
+
 const hasRoom = (worker: Worker): boolean =>
   isActive(worker) && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead &&
   (worker.bytes < maxChunkBytes || worker.chunks.length < 2)
@@ -245,6 +252,7 @@ const gather = (
 }
 
 const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
+  worker.used = true
   worker.chunks.push(chunk)
   worker.items += chunk.items.length
   worker.bytes += chunk.bytes

@@ -3,7 +3,7 @@
  *
  * The state is changed in place, because a transition per tiny item has to be cheap; nobody else holds it.
  */
-import { assign, enqueue, giveBack } from "./assign.ts"
+import { assign, enqueue, giveBack, offered } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
 import { addWorker, grow, idleElapsed, leave, outgrown, recount, retire, watchIdle } from "./lives.ts"
@@ -109,7 +109,7 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
   assign(state, out)
   if (state.retiring.size > 0 && retire(state, out)) assign(state, out)
   if (state.options.idleMillis !== undefined) {
-    grow(state, out)
+    grow(state, (job) => offered(state, job), out)
     watchIdle(state, state.options.idleMillis, out)
   }
   closeIdle(state, out)
@@ -317,7 +317,7 @@ const returned = (
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   dropChunk(worker, chunk, out)
-  recount(state, worker, chunk.items.length - index)
+  recount(state, worker, chunk, chunk.items.length - index)
   if (isNobodys(chunk)) return release(state, chunk, out)
   giveBack(state, chunk, index, undefined)
 }
@@ -328,6 +328,7 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
   const chunk = find(worker, run)
   if (worker === undefined || chunk === undefined) return
   dropChunk(worker, chunk, out)
+  recount(state, worker, chunk, chunk.items.length)
   if (isNobodys(chunk)) return release(state, chunk, out)
   if (chunk.items.length === 1) fail(state, chunk.job, id, chunk.first, { _tag: "Unsendable", detail }, out)
   else giveBack(state, chunk, 0, Math.ceil(chunk.items.length / 2))
@@ -470,7 +471,7 @@ const closeIdle = (state: State, out: Array<Command>): void => {
   if (state.status !== "closing" || state.jobs.size > 0) return
   state.status = "ended"
   for (const worker of state.workers.values()) {
-    if (worker.status === "killed") continue
+    if (worker.status === "killed" || worker.status === "closing") continue
     worker.status = "closing"
     out.push({ _tag: "CloseWorker", worker: worker.id })
   }

@@ -2,7 +2,7 @@
  * When a worker comes and when it goes: the one that has done its share, or has grown too large, is replaced; the one that
  * nobody needs is let go, and comes back when it is needed.
  */
-import type { Command, State, Worker } from "./model.ts"
+import type { Chunk, Command, Job, State, Worker } from "./model.ts"
 
 export const addWorker = (state: State, out: Array<Command>, predecessor?: Worker): void => {
   const id = state.nextWorker++
@@ -47,7 +47,6 @@ export const shareLeft = ({ options: { maxTasks } }: State, worker: Worker): num
 
 /** Notes that it was handed so many items. */
 export const wear = (state: State, worker: Worker, items: number, out: Array<Command>): void => {
-  worker.used = true
   const { maxTasks } = state.options
   if (maxTasks === undefined) return
   worker.handed += items
@@ -55,11 +54,11 @@ export const wear = (state: State, worker: Worker, items: number, out: Array<Com
   if (worker.handed >= maxTasks - Math.ceil(maxTasks * leadShare)) succeed(state, worker, out)
 }
 
-/** So many items came back: it has not had them. */
-export const recount = (state: State, worker: Worker, items: number): void => {
-  if (state.options.maxTasks === undefined) return
+/** So many items of the chunk came back: it has not had them. */
+export const recount = (state: State, worker: Worker, { job }: Chunk, items: number): void => {
+  if (state.options.maxTasks === undefined || job.options.worker !== undefined) return
   worker.handed -= items
-  if (worker.handed < state.options.maxTasks) worker.spent = false
+  if (worker.handed < state.options.maxTasks) worker.spent = worker.outgrown && hasReadySuccessor(state, worker)
 }
 
 export const outgrown = (state: State, id: number, out: Array<Command>): void => {
@@ -70,8 +69,20 @@ export const outgrown = (state: State, id: number, out: Array<Command>): void =>
 }
 
 const succeed = (state: State, worker: Worker, out: Array<Command>): void => {
-  if (worker.successor === undefined && hasWork(state)) addWorker(state, out, worker)
+  // one that waits itself has its own when it has begun
+  if (worker.successor !== undefined || worker.predecessor !== undefined || !hasWork(state)) return
+  addWorker(state, out, worker)
 }
+
+const beginWork = (state: State, successor: Worker, out: Array<Command>): void => {
+  successor.predecessor = undefined
+  if (successor.outgrown) succeed(state, successor, out)
+}
+
+const successorOf = (state: State, worker: Worker): Worker | undefined =>
+  worker.successor === undefined ? undefined : state.workers.get(worker.successor)
+
+const hasReadySuccessor = (state: State, worker: Worker): boolean => successorOf(state, worker)?.status === "ready"
 
 const isBound = (state: State, worker: Worker): boolean => {
   for (const job of state.bound) {
@@ -84,14 +95,14 @@ const isBound = (state: State, worker: Worker): boolean => {
 export const retire = (state: State, out: Array<Command>): boolean => {
   let left = false
   for (const worker of state.retiring) {
-    const successor = worker.successor === undefined ? undefined : state.workers.get(worker.successor)
+    const successor = successorOf(state, worker)
     if (worker.status !== "ready" || successor?.status !== "ready") continue
     if (worker.outgrown) worker.spent = true
     if (!worker.spent || worker.chunks.length > 0 || isBound(state, worker)) continue
     worker.status = "closing"
     out.push({ _tag: "CloseWorker", worker: worker.id })
     state.retiring.delete(worker)
-    successor.predecessor = undefined
+    beginWork(state, successor, out)
     left = true
   }
   return left
@@ -100,13 +111,12 @@ export const retire = (state: State, out: Array<Command>): boolean => {
 /** A worker is gone: its place is taken, unless it was let go. */
 export const leave = (state: State, worker: Worker, out: Array<Command>): void => {
   state.retiring.delete(worker)
-  const successor = worker.successor === undefined ? undefined : state.workers.get(worker.successor)
-  if (successor !== undefined) {
-    successor.predecessor = undefined // it begins at once
-    return
-  }
+  const successor = successorOf(state, worker)
+  if (successor !== undefined) return beginWork(state, successor, out)
   if (worker.status === "closing" || !hasWork(state)) return
   const predecessor = worker.predecessor === undefined ? undefined : state.workers.get(worker.predecessor)
+  // one that has outgrown works on until the next is ready
+  if (predecessor?.outgrown === true) predecessor.spent = shareLeft(state, predecessor) <= 0
   addWorker(state, out, predecessor)
 }
 
@@ -131,20 +141,21 @@ export const idleElapsed = (state: State, id: number, out: Array<Command>): void
   out.push({ _tag: "CloseWorker", worker: id })
 }
 
-/** Work waits, and workers were let go: as many come back as have something to do. */
-export const grow = (state: State, out: Array<Command>): void => {
+/** Work waits, and workers were let go: as many come back as have something to do. `offered`: items, not bound ones. */
+export const grow = (state: State, offered: (job: Job) => number, out: Array<Command>): void => {
   const { processes } = state.options
   let places = processes
   let starting = 0
   for (const worker of state.workers.values()) {
-    // the place of one that was killed is taken when it is gone
-    if (worker.predecessor === undefined && worker.status !== "closing") places--
+    // a successor takes no other place than its predecessor's; that of one that was killed is taken when it is gone
+    if (worker.predecessor !== undefined || worker.status === "closing") continue
+    places--
     if (worker.status === "starting") starting++
   }
   if (places <= 0) return
   let waiting = 0
   for (const job of state.jobs.values()) {
-    waiting += job.options.worker === undefined ? job.waiting : 0
+    waiting += offered(job)
     if (waiting - starting >= places) break
   }
   for (let i = Math.min(places, waiting - starting); i > 0; i--) addWorker(state, out)

@@ -203,11 +203,11 @@ interface Target {
 const mostClaimed = 64 * 1024 * 1024
 const firstOfMany = 256 * 1024
 
-const makeTarget = (size: number): Target => ({ size, bytes: new Uint8Array(size <= mostClaimed ? size : firstOfMany) })
+const makeTarget = (size: number): Target => ({ size, bytes: new Uint8Array(size <= mostClaimed ? size : 0) })
 
 const makeRoom = (target: Target, needed: number): void => {
   if (target.bytes.length >= needed) return
-  const larger = new Uint8Array(Math.min(target.size, Math.max(needed, 2 * target.bytes.length)))
+  const larger = new Uint8Array(Math.min(target.size, Math.max(needed, firstOfMany, 2 * target.bytes.length)))
   larger.set(target.bytes)
   target.bytes = larger
 }

@@ -201,7 +201,8 @@ const launchIn = (
         const message = batch[i]!
         if (message[0] === Kind.BootFailed) refusal = message[1]
         else if (message[0] === Kind.Notice) words = message[1]
-        else if (message[0] === Kind.Ready) {
+        // one that comes too late has been killed already
+        else if (message[0] === Kind.Ready && !timedOut) {
           ready = true
           endDeadline()
           if (i + 1 < batch.length) deliver(batch.slice(i + 1))

@@ -1,9 +1,22 @@
 /** What may happen next in a world, and what happens then. */
 import type { Block } from "../../../src/internal/pool/model.ts"
-import { announce, computes, die, finish, flush, kindOf, lastReport, post, read, start } from "./child.ts"
+import {
+  announce,
+  computes,
+  die,
+  finish,
+  flush,
+  giveBack,
+  kindOf,
+  lastReport,
+  outgrow,
+  post,
+  read,
+  start
+} from "./child.ts"
 import { tell } from "./tell.ts"
 import { payloadOf } from "./world.ts"
-import type { Queued, SimJob, SimWorker, World } from "./world.ts"
+import type { Payload, Queued, SimJob, SimWorker, World } from "./world.ts"
 
 export type Action =
   | {
@@ -26,6 +39,9 @@ export type Action =
       | "Look"
       | "Assume"
       | "Answer"
+      | "GiveBack"
+      | "Outgrow"
+      | "Rest"
     readonly worker: SimWorker
   }
   | { readonly _tag: "Ask" | "Grace" | "Elapse"; readonly worker: SimWorker; readonly run: number }
@@ -52,6 +68,9 @@ export const weights: Record<Action["_tag"], number> = {
   Look: 2,
   Assume: 1,
   Answer: 2,
+  GiveBack: 4,
+  Outgrow: 1,
+  Rest: 1,
   Ask: 2,
   Grace: 1,
   Elapse: 1,
@@ -110,6 +129,7 @@ const ofWorker = (world: World, worker: SimWorker, out: Array<Action>): void => 
     if (world.small === undefined) out.push({ _tag: "Exit", worker })
   }
   ofQuestions(world, worker, out)
+  if (worker.idling && world.rests > 0) out.push({ _tag: "Rest", worker })
   for (const run of worker.runs) {
     if (run.timer >= 0) out.push({ _tag: "Elapse", worker, run: run.id })
   }
@@ -151,7 +171,14 @@ const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void =>
     out.push({ _tag: "Finish", worker })
   }
   if (said.length > 0) out.push({ _tag: "Flush", worker })
+  const { draining, outgrows, returns } = world
+  if (!running && head !== undefined && returns > 0 && mayGiveBack(head)) out.push({ _tag: "GiveBack", worker })
+  if (!running && outgrows > 0 && !draining && !worker.complained) out.push({ _tag: "Outgrow", worker })
 }
+
+/** Whoever gave a number wants as many together. */
+const mayGiveBack = ({ cancelled, chunk, index }: Queued): boolean =>
+  index > 0 && !cancelled && chunk.job.options.chunkSize === "auto"
 
 /** The next item begins, and its parent is told or not; or its task has to be loaded. */
 const ofHead = ({ draining, small }: World, worker: SimWorker, { chunk }: Queued, out: Array<Action>): void => {
@@ -244,6 +271,15 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
       return flush(worker)
     case "Deliver":
       return tell(world, worker.sent.shift()!)
+    case "GiveBack":
+      world.returns--
+      return giveBack(world, worker)
+    case "Outgrow":
+      world.outgrows--
+      return outgrow(world, worker)
+    case "Rest":
+      world.rests--
+      return tell(world, { _tag: "IdleElapsed", worker: worker.id })
     case "Crash":
     case "Exit":
       world.faults--
@@ -289,8 +325,8 @@ const blocksOf = (job: SimJob, count: number): ReadonlyArray<Block> => {
   return blocks
 }
 
-const payloads = (job: SimJob, first: number, end: number): ReadonlyArray<number> => {
-  const items: Array<number> = []
+const payloads = (job: SimJob, first: number, end: number): ReadonlyArray<Payload> => {
+  const items: Array<Payload> = []
   for (let i = first; i < end; i++) items.push(payloadOf(job, i))
   return items
 }

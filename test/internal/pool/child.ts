@@ -85,6 +85,19 @@ export const finish = (world: World, worker: SimWorker): void => {
   dropDone(world, worker)
 }
 
+/** The run takes longer than was thought: the rest of it is for whoever has time. */
+export const giveBack = (world: World, worker: SimWorker): void => {
+  const { chunk, index } = worker.queue.shift()!
+  worker.said.push({ _tag: "Returned", worker: worker.id, run: chunk.run, index })
+  dropDone(world, worker)
+}
+
+export const outgrow = (world: World, worker: SimWorker): void => {
+  worker.complained = true
+  worker.said.push({ _tag: "Outgrown", worker: worker.id })
+  if (world.small !== undefined) flush(worker)
+}
+
 const reportSuccess = (world: World, worker: SimWorker, head: Queued): void => {
   const { chunk, index } = head
   const payload = chunk.items[index]

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { act } from "./actions.ts"
 import { drain, finish, live } from "./drive.ts"
-import { calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
+import { busy, calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
 import type { ItemKind, ItemPlan, Tilt } from "./plans.ts"
 import { startWorld } from "./tell.ts"
 
@@ -50,6 +50,60 @@ describe("dispatcher", () => {
     items: calm,
     interrupts: 0,
     faults: 1
+  })
+  law("a worker is handed no more than its share, and its successor nothing before it has left", {
+    items: busy,
+    maxTasks: [1, 2, 3, 5],
+    bound: [-1, 0, 1, 2, 3],
+    interrupts: 1,
+    terminates: [false]
+  })
+  law("a worker that has outgrown works until its successor is ready, whichever of them dies", {
+    items: busy,
+    outgrows: 6,
+    maxTasks: [undefined, undefined, 3],
+    bound: [-1, 0, 1, 2, 3],
+    faults: 6,
+    interrupts: 0,
+    terminates: [false]
+  })
+  law("a worker that nobody needs is let go, and comes back when work waits", {
+    items: busy,
+    rests: [12, 4],
+    maxTasks: [undefined, undefined, 3],
+    late: [0, 2, 99],
+    faults: 1,
+    interrupts: 1,
+    terminates: [false]
+  })
+  law("what a worker gives back runs once, in its order, and needs no window", {
+    kinds: ["map", "stream"],
+    items: [...calm, ...deadly],
+    length: 30,
+    chunkSizes: ["auto"],
+    windows: ["auto", 5, 20],
+    maxTasks: [undefined, undefined, 5],
+    returns: 12,
+    interrupts: 0,
+    faults: 2
+  })
+  law("a message weighs no more than it may, and neither does what a worker holds ahead", {
+    kinds: ["map", "stream"],
+    items: busy,
+    length: 20,
+    chunkSizes: ["auto"],
+    heavy: [true, false],
+    maxTasks: [undefined]
+  })
+  law("a pool ends once, also while its workers are replaced and let go", {
+    maxTasks: [1, 2, 3, 5],
+    outgrows: 3,
+    rests: [undefined, 6],
+    late: [0],
+    closes: [true],
+    terminates: [false, true],
+    maxRestarts: [100, 1],
+    faults: 3
   })
 
   const many = (kind: ItemKind, moves: boolean): ReadonlyArray<ItemPlan> =>

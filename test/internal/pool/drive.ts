@@ -1,11 +1,12 @@
 /**
  * Runs a world: some actions chosen from outside, and then everything that is left, until all is quiet.
  */
-import { atRest, fault } from "./laws.ts"
+import { atRest } from "./laws.ts"
 import { act, enabled, weights } from "./actions.ts"
 import type { Action } from "./actions.ts"
 import type { Plan } from "./plans.ts"
 import { startWorld } from "./tell.ts"
+import { fault } from "./verdict.ts"
 import type { SimJob, World } from "./world.ts"
 
 const choose = (actions: ReadonlyArray<Action>, choice: number): Action | undefined => {
@@ -19,7 +20,7 @@ const choose = (actions: ReadonlyArray<Action>, choice: number): Action | undefi
 }
 
 /** Patience: these come when nothing else can. */
-const isLate = ({ _tag }: Action): boolean => _tag === "Ask" || _tag === "Grace" || _tag === "Elapse"
+const isLate = ({ _tag }: Action): boolean => _tag === "Ask" || _tag === "Grace" || _tag === "Elapse" || _tag === "Rest"
 
 /** Its items end by themselves, or with a time limit. */
 const isEndless = ({ plan }: SimJob): boolean =>

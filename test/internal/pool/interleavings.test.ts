@@ -1,4 +1,7 @@
-/** All orders of events, in worlds that are small enough: two workers, three items, one crash, one interruption. */
+/**
+ * All orders of events, in worlds that are small enough: two workers, a few items, and one crash, one interruption, or
+ * workers that come and go.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { act, enabled } from "./actions.ts"
 import type { Action } from "./actions.ts"
@@ -66,24 +69,25 @@ const explore = (plan: Plan, small: Small): number => {
 
 /** What the future depends on: two worlds with the same key go on alike. */
 const keyOf = (world: World): string => {
-  const { jobs, means, nextRun, turn, workers } = world.state
+  const { idle, jobs, means, nextRun, reserved, sharedFirst, turn, workers } = world.state
   return JSON.stringify([
     [world.pool, world.faults, world.interrupts, world.closes, world.terminates, nextRun],
     means.map((mean) => mean?.toFixed(6)),
+    [world.returns, world.outgrows, world.rests, reserved, sharedFirst],
     turn.items.slice(turn.head).map((job) => job?.id),
+    idle.items.slice(idle.head).map((job) => job?.id),
     Array.from(jobs.values(), ({ blocks, cancelling, queued }) => [
       cancelling,
       queued,
       blocks.items.slice(blocks.head).map((waiting) => [waiting!.block, waiting!.offset])
     ]),
-    Array.from(workers.values(), ({ chunks, id, status }) => [
-      id,
-      status,
+    Array.from(workers.values(), ({ chunks, handed, id, outgrown, predecessor, spent, status, successor, used }) => [
+      [id, status, handed, outgrown, spent, predecessor, successor, used],
       chunks.map(({ announced, awaited, cancelled, run }) => [run, announced, awaited, cancelled])
     ]),
     world.workers.map(workerKey),
     world.jobs.map((job) => [
-      [job.phase, job.supplied, job.complete, job.asked, job.consumed],
+      [job.phase, job.supplied, job.complete, job.asked, job.frontier, job.consumed],
       job.outcomes,
       job.out,
       job.retried,
@@ -95,6 +99,7 @@ const keyOf = (world: World): string => {
 const workerKey = (worker: SimWorker): unknown =>
   worker.phase === "gone" ? 0 : [
     [worker.phase, worker.doomed, worker.leaving, worker.reads, worker.running, worker.announced, worker.progress],
+    [worker.complained, worker.outlived, worker.idling, worker.rested],
     worker.inbox.map((message) => message._tag === "Run" ? message.chunk.run : message),
     worker.queue.map(({ cancelled, chunk, index }) => [chunk.run, index, cancelled]),
     worker.sent,
@@ -109,6 +114,7 @@ const workerKey = (worker: SimWorker): unknown =>
 
 const patient: Small = { announces: "some", asks: "late" }
 const impatient: Small = { announces: "some", asks: "early" }
+const silent: Small = { announces: "none", asks: "late" }
 const three: ReadonlyArray<ItemKind> = ["ok", "ok", "ok"]
 const calm = { faults: 0, interrupts: 0 }
 const crash = { interrupts: 0 }
@@ -169,7 +175,52 @@ const worlds: ReadonlyArray<readonly [string, Plan, Small]> = [
     smallPlan([smallJob("map", three)], { ...calm, closes: true, terminates: true }),
     patient
   ],
-  ["a pool that breaks", smallPlan([smallJob("map", three)], { ...crash, maxRestarts: 0 }), patient]
+  ["a pool that breaks", smallPlan([smallJob("map", three)], { ...crash, maxRestarts: 0 }), patient],
+  [
+    "calls to workers for one item each, a crash",
+    smallPlan([apply("ok"), apply("ok"), apply("ok")], { ...crash, maxTasks: 1 }),
+    silent
+  ],
+  [
+    "a map over workers for two items each, a crash",
+    smallPlan([smallJob("map", [...three, "ok"])], { ...crash, maxTasks: 2 }),
+    silent
+  ],
+  [
+    "a call for one worker that is spent, a crash",
+    smallPlan([apply("ok"), apply("ok", { bound: 0 }), apply("ok", { bound: 2 })], { ...crash, maxTasks: 1 }),
+    silent
+  ],
+  [
+    "workers that outgrow, a crash",
+    smallPlan([smallJob("map", [...three, "ok"])], { ...crash, outgrows: 1 }),
+    silent
+  ],
+  [
+    "a stream of which a rest is given back, a crash",
+    smallPlan([smallJob("stream", [...three, "ok", "ok"], { grain: 5 })], { ...crash, returns: 1 }),
+    silent
+  ],
+  [
+    "a map of which rests are given back to workers for three items each, a crash",
+    smallPlan([smallJob("map", [...three, ...three])], { ...crash, processes: 1, returns: 2, maxTasks: 3 }),
+    silent
+  ],
+  [
+    "workers that are let go while calls come, a crash",
+    smallPlan([apply("ok"), apply("ok")], { ...crash, rests: 2 }),
+    silent
+  ],
+  [
+    "workers that are let go while a stream is taken from",
+    smallPlan([smallJob("stream", three, { window: 1, grain: 3 })], { ...calm, rests: 3 }),
+    silent
+  ],
+  [
+    "a pool that closes and terminates while its workers are replaced and let go",
+    smallPlan([apply("ok")], { ...calm, maxTasks: 1, rests: 1, closes: true, terminates: true }),
+    silent
+  ]
 ]
 
 describe("the laws hold in all orders of events", () => {

@@ -2,28 +2,13 @@
  * The laws of the dispatcher, as a referee: told every event before the dispatcher, every command that it gives for it,
  * and that it has answered. It keeps books of its own, of what may be known from events and commands alone.
  */
-import { assert } from "@effect/vitest"
 import * as Deque from "../../../src/internal/pool/Deque.ts"
+import { maxChunkBytes } from "../../../src/internal/pool/chunking.ts"
 import type { Chunk, Command, Event } from "../../../src/internal/pool/model.ts"
-import { isMarkedValue, payloadOf, restartMillis, workerAt } from "./world.ts"
+import { afterwards, dismissed, foretell, handed, isFree, isUp, launched, tookBack, watched } from "./turnover.ts"
+import { hold } from "./verdict.ts"
+import { isMarkedValue, payloadOf, restartMillis, weightOfItem, workerAt } from "./world.ts"
 import type { Run, SimJob, SimWorker, Value, World } from "./world.ts"
-
-// ---------------------------------------------------------------------------------------------------- violations
-
-export const fault = (world: World, law: string): never => {
-  const trace = world.log.map((entry) => `  ${"chunk" in entry ? describeSend(entry) : JSON.stringify(entry)}`)
-  return assert.fail(`violated: ${law}\nafter\n${trace.join("\n")}`)
-}
-
-const describeSend = ({ chunk, worker }: Extract<Command, { readonly _tag: "Send" }>): string =>
-  `Send to ${worker} run ${chunk.run} of job ${chunk.job.id}: items ${chunk.first} to ${
-    chunk.first + chunk.items.length - 1
-  }`
-
-/** The law is a text without details: it is built for each check, also where it holds. */
-const hold = (world: World, holds: boolean, law: string): void => {
-  if (!holds) fault(world, law)
-}
 
 const isOver = (job: SimJob): boolean => job.phase === "settled" || job.phase === "abandoned"
 
@@ -43,6 +28,7 @@ export const before = (world: World, event: Event): void => {
   world.expected.length = 0
   world.timed = undefined
   world.refused = undefined
+  foretell(world, event)
   switch (event._tag) {
     case "Submitted": {
       const job = jobAt(world, event.job)
@@ -61,9 +47,6 @@ export const before = (world: World, event: Event): void => {
       if (job.phase === "live") stopped(job)
       return
     }
-    case "WorkerReady":
-      workerAt(world, event.worker).ready = true
-      return
     case "LaunchFailed":
     case "WorkerExited":
       return exited(world, workerAt(world, event.worker), event.now)
@@ -74,6 +57,7 @@ export const before = (world: World, event: Event): void => {
       world.pool = "ended"
       world.terminated = true
       return
+    case "WorkerReady":
     case "Outgrown":
     case "IdleElapsed":
       return
@@ -113,10 +97,12 @@ const reported = (world: World, run: Run, event: RunEvent): void => {
       return close(run)
     case "Returned":
       close(run)
+      tookBack(run, run.length - event.index)
       if (!run.cancelled && run.job.phase === "live") giveBack(run, event.index, Infinity)
       return
     case "Unsent":
       close(run)
+      tookBack(run, run.length)
       if (run.length === 1) return expect(world, run, 0, "Unsendable")
       if (!run.cancelled) giveBack(run, 0, run.length)
       return
@@ -219,7 +205,7 @@ export const check = (world: World, event: Event, command: Command): void => {
       return
     }
     case "Launch":
-      return hold(world, world.pool !== "ended", "a pool that has ended starts no worker")
+      return launched(world)
     case "Broken":
       world.broken++
       world.pool = "ended"
@@ -232,15 +218,10 @@ export const check = (world: World, event: Event, command: Command): void => {
       return sent(world, workerAt(world, command.worker), command.chunk)
     case "Kill":
       return killed(world, event, workerAt(world, command.worker))
-    case "CloseWorker": {
-      const worker = workerAt(world, command.worker)
-      hold(world, world.pool === "closing" && !hasLiveJobs(world), "workers leave when the last job is over")
-      hold(world, !worker.closed && !worker.killed, "a worker is asked to leave once")
-      worker.closed = true
-      return
-    }
+    case "CloseWorker":
+      return dismissed(world, event, workerAt(world, command.worker), world.pool === "closing" && !hasLiveJobs(world))
     case "StartIdle":
-      return
+      return watched(world, command)
     default:
       return checkRun(world, event, command)
   }
@@ -350,6 +331,7 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
     first: chunk.first,
     length,
     moves: chunk.moves !== undefined,
+    bytes: chunk.bytes,
     itemMillis: chunk.itemMillis,
     reported: 0,
     announced: -1,
@@ -362,6 +344,8 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
   sizeFits(world, job, length)
   for (let i = 0; i < chunk.first; i++) hold(world, job.out[i] === true, "items are handed out in their order")
   for (let i = 0; i < length; i++) itemSent(world, job, chunk, i)
+  weightFits(world, worker, job, length)
+  handed(world, worker, job, length)
   if (run.moves) hold(world, worker.runs.length === 0, "what moves goes to an idle worker")
   world.runs.set(run.id, run)
   worker.runs.push(run)
@@ -384,6 +368,7 @@ const itemSent = (world: World, job: SimJob, chunk: Chunk, i: number): void => {
   else hold(world, chunk.items.length === 1 && chunk.moves?.[0] === buffer, "what moves goes with its item, alone")
   job.out[index] = true
   job.handed++
+  job.frontier = Math.max(job.frontier, index + 1)
 }
 
 /** The chunks of a stream start small. */
@@ -407,6 +392,14 @@ const sizeFits = (world: World, job: SimJob, length: number): void => {
   }
 }
 
+const weightFits = (world: World, worker: SimWorker, job: SimJob, length: number): void => {
+  if (job.options.chunkSize !== "auto") return
+  const bytes = length * weightOfItem(job)
+  hold(world, length === 1 || bytes <= maxChunkBytes, "a message weighs no more than it may, unless one item does")
+  const inHand = worker.runs.reduce((sum, run) => sum + run.length * weightOfItem(run.job), 0)
+  hold(world, worker.runs.length < 2 || inHand < maxChunkBytes, "a worker holds no more ahead than it may")
+}
+
 // ---------------------------------------------------------------------------------------------------- after a transition
 
 export const after = (world: World): void => {
@@ -428,7 +421,7 @@ export const after = (world: World): void => {
     if (world.terminated) hold(world, worker.killed, "a pool that terminates kills its workers")
   }
   const living = world.workers.filter(({ phase }) => phase !== "gone").length
-  if (world.pool !== "ended") hold(world, living === world.plan.processes, "a worker that is gone is replaced")
+  if (world.pool !== "ended") afterwards(world)
   hold(
     world,
     world.ended === (world.pool === "ended" && living === 0 ? 1 : 0),
@@ -460,11 +453,14 @@ const books = (world: World, { id, runs }: SimWorker): void => {
   const worker = world.state.workers.get(id)!
   let items = 0
   let millis = 0
+  let bytes = 0
   for (const run of runs) {
+    bytes += run.bytes
     items += run.length - run.reported
     millis += (run.length - run.reported) * run.itemMillis
   }
   hold(world, worker.chunks.length === runs.length && worker.items === items, "a worker's items are counted")
+  hold(world, worker.bytes === bytes, "what a worker's chunks weigh is counted")
   hold(world, Math.abs(worker.millis - millis) < 1e-6, "a worker's work ahead is counted")
   if (runs.length === 0) hold(world, worker.millis === 0, "a worker without a chunk has nothing ahead")
 }
@@ -472,10 +468,11 @@ const books = (world: World, { id, runs }: SimWorker): void => {
 /** Nothing waits for a worker while a worker waits for something. */
 const noStall = (world: World): void => {
   for (const worker of world.workers) {
-    if (worker.phase === "gone" || !worker.ready || worker.killed || worker.runs.length > 0) continue
+    if (!isUp(worker) || worker.runs.length > 0) continue
+    const free = isFree(world, worker)
     for (const job of world.jobs) {
       const { window, worker: bound } = job.options
-      if (job.phase !== "live" || (bound ?? worker.id) !== worker.id) continue
+      if (job.phase !== "live" || (bound === undefined ? !free : bound !== worker.id)) continue
       const out = job.handed - job.consumed
       const hasRoom = out === 0 || (window !== "auto" && out < window)
       if (!hasRoom) continue

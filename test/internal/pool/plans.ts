@@ -26,6 +26,8 @@ export interface JobPlan {
   readonly timed: boolean
   /** How many items the source gives at once; 0: as many as it is asked for. */
   readonly grain: number
+  /** Its items weigh so much that two fill a message. */
+  readonly heavy: boolean
   /** For one worker alone: which of those that live; or -1. */
   readonly bound: number
   /** Submitted when so many items of the job before have an outcome. */
@@ -42,6 +44,13 @@ export interface Plan {
   /** How many workers crash where no item is at fault. */
   readonly faults: number
   readonly interrupts: number
+  /** Items after which a worker is replaced; and how many workers say that they have grown too large. */
+  readonly maxTasks: number | undefined
+  readonly outgrows: number
+  /** How often a worker gives back what it has not begun of a chunk. */
+  readonly returns: number
+  /** How many periods end in which a worker may have been idle; undefined: nobody looks. */
+  readonly rests: number | undefined
   readonly closes: boolean
   readonly terminates: boolean
   readonly jobs: ReadonlyArray<JobPlan>
@@ -78,6 +87,7 @@ export const mixed: ReadonlyArray<ItemPlan> = [
 ]
 
 export const deadly: ReadonlyArray<ItemPlan> = [...still("ok", 6), ...still("crash", 2), ...still("slow")]
+export const busy: ReadonlyArray<ItemPlan> = [...mixed, ...calm, ...calm]
 export const moved: ReadonlyArray<ItemPlan> = [...moving("ok", 4), ...moving("crash"), ...moving("unsendable"), ...calm]
 export const endless: ReadonlyArray<ItemPlan> = [
   ...still("ok", 4),
@@ -88,14 +98,22 @@ export const endless: ReadonlyArray<ItemPlan> = [
 ]
 
 export interface Tilt {
+  readonly length: number
   readonly kinds: ReadonlyArray<JobPlan["kind"]>
   readonly items: ReadonlyArray<ItemPlan>
   readonly timed: ReadonlyArray<boolean>
   readonly failFast: ReadonlyArray<boolean>
   readonly windows: ReadonlyArray<number | "auto">
+  readonly chunkSizes: ReadonlyArray<number | "auto">
+  readonly heavy: ReadonlyArray<boolean>
   readonly bound: ReadonlyArray<number>
+  readonly late: ReadonlyArray<number>
   readonly faults: number
   readonly interrupts: number
+  readonly maxTasks: ReadonlyArray<number | undefined>
+  readonly outgrows: number
+  readonly returns: number
+  readonly rests: ReadonlyArray<number | undefined>
   readonly maxRestarts: ReadonlyArray<number>
   readonly ticks: ReadonlyArray<number>
   readonly closes: ReadonlyArray<boolean>
@@ -103,14 +121,22 @@ export interface Tilt {
 }
 
 export const even: Tilt = {
+  length: 10,
   kinds: ["apply", "map", "stream"],
   items: mixed,
   timed: [false, false, false, true],
   failFast: [false, true],
   windows: ["auto", 1, 2, 3, 5],
+  chunkSizes: ["auto", "auto", 1, 2, 3],
+  heavy: [false, false, false, true],
   bound: [-1, -1, -1, 0, 1],
+  late: [0, 0, 2],
   faults: 3,
   interrupts: 2,
+  maxTasks: [undefined, undefined, undefined, 1, 2, 3, 5],
+  outgrows: 2,
+  returns: 4,
+  rests: [undefined, undefined, undefined, 6],
   maxRestarts: [100],
   ticks: [0],
   closes: [false, false, true],
@@ -121,17 +147,18 @@ const jobs = (tilt: Tilt): Arbitrary.Arbitrary<JobPlan> =>
   Arbitrary.map(
     Arbitrary.all({
       kind: oneOf(tilt.kinds),
-      items: Arbitrary.array(oneOf(tilt.items), { maxLength: 10 }),
+      items: Arbitrary.array(oneOf(tilt.items), { maxLength: tilt.length }),
       task: between(0, 1),
-      chunkSize: oneOf<number | "auto">(["auto", "auto", 1, 2, 3]),
+      chunkSize: oneOf(tilt.chunkSizes),
       window: oneOf(tilt.windows),
       failFast: oneOf(tilt.failFast),
       ordered: oneOf([false, true]),
       retries: oneOf([0, 0, 1, 2]),
       timed: oneOf(tilt.timed),
       grain: oneOf([0, 0, 1, 2, 7]),
+      heavy: oneOf(tilt.heavy),
       bound: oneOf(tilt.bound),
-      late: oneOf([0, 0, 2])
+      late: oneOf(tilt.late)
     }),
     (plan) => {
       // a call without items never reaches the pool
@@ -151,6 +178,10 @@ export const lives = (
     costs: oneOf([[0.01, 4], [0.2, 0.01], [4, 0.2]]),
     faults: between(0, tilt.faults),
     interrupts: between(0, tilt.interrupts),
+    maxTasks: oneOf(tilt.maxTasks),
+    outgrows: between(0, tilt.outgrows),
+    returns: between(0, tilt.returns),
+    rests: oneOf(tilt.rests),
     closes: oneOf(tilt.closes),
     terminates: oneOf(tilt.terminates),
     jobs: Arbitrary.array(jobs(tilt), { minLength: 1, maxLength: 4 })
@@ -175,6 +206,7 @@ export const smallJob = (
   retries: 0,
   timed: false,
   grain: 0,
+  heavy: false,
   bound: -1,
   late: 0,
   ...options
@@ -188,6 +220,10 @@ export const smallPlan = (jobs: ReadonlyArray<JobPlan>, options: Partial<Plan> =
   costs: [0.25, 0.25],
   faults: 1,
   interrupts: 1,
+  maxTasks: undefined,
+  outgrows: 0,
+  returns: 0,
+  rests: undefined,
   closes: false,
   terminates: false,
   jobs,

@@ -7,6 +7,7 @@ import type { Chunk, Command, Event, JobOptions, State } from "../../../src/inte
 import type { ItemPlan, JobPlan, Plan } from "./plans.ts"
 
 export const restartMillis = 100
+export const idleMillis = 50
 
 // ---------------------------------------------------------------------------------------------------- data
 
@@ -15,7 +16,10 @@ export type ToChild =
   | { readonly _tag: "Cancel"; readonly run: number }
   | { readonly _tag: "Close" }
 
-export type Report = Extract<Event, { readonly _tag: "Started" | "Succeeded" | "Failed" | "Cancelled" }>
+export type Report = Extract<
+  Event,
+  { readonly _tag: "Started" | "Succeeded" | "Failed" | "Cancelled" | "Returned" | "Outgrown" }
+>
 
 /** A run in a worker. */
 export interface Queued {
@@ -23,6 +27,9 @@ export interface Queued {
   index: number
   cancelled: boolean
 }
+
+/** It says whose it is, so that a value says what it was computed from. */
+export type Payload = number | { readonly of: number; readonly ballast: ArrayBuffer }
 
 export interface Value {
   readonly of: unknown
@@ -36,6 +43,8 @@ export interface SimWorker {
   /** Killed, and not yet dead. */
   doomed: boolean
   leaving: boolean
+  /** It has said that it uses too much memory. */
+  complained: boolean
   /** It has computed for so long that it reads before it begins the next item. */
   reads: boolean
   /** The parent's messages, before they are posted and before they are read. */
@@ -64,6 +73,16 @@ export interface SimWorker {
   closed: boolean
   /** In hand: sent, and not over. */
   readonly runs: Array<Run>
+  /** Items that it was handed, without those that it gave back and those of jobs for one worker alone. */
+  handed: number
+  /** It has said that it grew too large; and its successor has been ready since, and has not died. */
+  outgrown: boolean
+  outlived: boolean
+  successor: SimWorker | undefined
+  readonly predecessor: SimWorker | undefined
+  /** It is looked at when the period is over; and it was handed nothing since that began. */
+  idling: boolean
+  rested: boolean
 }
 
 /** A chunk that was handed out, as the dispatcher may know it. */
@@ -74,6 +93,7 @@ export interface Run {
   readonly first: number
   readonly length: number
   readonly moves: boolean
+  readonly bytes: number
   readonly itemMillis: number
   reported: number
   announced: number
@@ -99,10 +119,13 @@ export interface SimJob {
   /** Items that are in hand or have an outcome. */
   readonly out: Array<boolean>
   handed: number
+  /** The index behind the last item that was ever handed out. */
+  frontier: number
   consumed: number
   readonly retried: Array<number>
   /** The length of the last chunk with this item that was refused. */
   readonly refused: Array<number>
+  readonly payloads: Array<Payload>
   readonly marked: Array<boolean>
   readonly buffers: Array<ArrayBuffer | undefined>
   readonly runs: Array<Run>
@@ -139,6 +162,9 @@ export interface World {
   now: number
   faults: number
   interrupts: number
+  outgrows: number
+  returns: number
+  rests: number
   closes: boolean
   terminates: boolean
   /** It goes a way again that the laws have watched. */
@@ -150,6 +176,12 @@ export interface World {
   timed: Run | undefined
   /** The job that came when the pool was closing. */
   refused: SimJob | undefined
+  /** Workers have to be launched: successors of these, or, of nobody, those that take a place. */
+  readonly due: Array<SimWorker | undefined>
+  /** The worker whose successor is launched now. */
+  heirTo: SimWorker | undefined
+  /** The worker that was idle for a whole period. */
+  lapsed: SimWorker | undefined
   readonly log: Array<Event | Command>
 }
 
@@ -178,17 +210,29 @@ const makeJob = (plan: JobPlan, i: number): SimJob => ({
   outcomes: [],
   out: [],
   handed: 0,
+  frontier: 0,
   consumed: 0,
   retried: [],
   refused: [],
+  payloads: [],
   marked: [],
   buffers: [],
   runs: []
 })
 
+/** Its workers come and go while it is open. */
+export const isRecycled = ({ maxTasks, outgrows, rests }: Plan): boolean =>
+  maxTasks !== undefined || rests !== undefined || outgrows > 0
+
 export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   plan,
-  state: makeState({ processes: plan.processes, maxRestarts: plan.maxRestarts, restartMillis }),
+  state: makeState({
+    processes: plan.processes,
+    maxRestarts: plan.maxRestarts,
+    restartMillis,
+    maxTasks: plan.maxTasks,
+    idleMillis: plan.rests === undefined ? undefined : idleMillis
+  }),
   workers: [],
   jobs: plan.jobs.map(makeJob),
   runs: new Map(),
@@ -202,6 +246,9 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   now: 0,
   faults: plan.faults,
   interrupts: plan.interrupts,
+  outgrows: plan.outgrows,
+  returns: plan.returns,
+  rests: plan.rests ?? 0,
   closes: plan.closes,
   terminates: plan.terminates,
   replaying: false,
@@ -209,15 +256,20 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   expected: [],
   timed: undefined,
   refused: undefined,
+  due: [],
+  heirTo: undefined,
+  lapsed: undefined,
   log: []
 })
 
 export const addWorker = (world: World, id: number): void => {
-  world.workers.push({
+  const predecessor = world.heirTo
+  const worker: SimWorker = {
     id,
     phase: "starting",
     doomed: false,
     leaving: false,
+    complained: false,
     reads: false,
     outbox: [],
     inbox: [],
@@ -236,19 +288,38 @@ export const addWorker = (world: World, id: number): void => {
     ready: false,
     killed: false,
     closed: false,
-    runs: []
-  })
+    runs: [],
+    handed: 0,
+    outgrown: false,
+    outlived: false,
+    successor: undefined,
+    predecessor,
+    idling: false,
+    rested: false
+  }
+  if (predecessor !== undefined) predecessor.successor = worker
+  world.workers.push(worker)
 }
 
-/** A payload says whose it is, so that a value says what it was computed from. */
-export const payloadOf = (job: SimJob, index: number): number => job.id * 1000 + index
+/** Two of these go into one message, and not three. */
+const ballast = new ArrayBuffer(400_000)
+
+export const payloadOf = (job: SimJob, index: number): Payload => {
+  const number = job.id * 1000 + index
+  return job.payloads[index] ??= job.plan.heavy ? { of: number, ballast } : number
+}
+
+/** What an item weighs at least. */
+export const weightOfItem = ({ plan }: SimJob): number => plan.heavy ? ballast.byteLength : 0
+
+const numberOf = (payload: Payload): number => typeof payload === "number" ? payload : payload.of
 
 export const itemOf = (world: World, payload: unknown): ItemPlan => {
-  const number = payload as number
+  const number = numberOf(payload as Payload)
   return world.jobs[Math.floor(number / 1000) - 1]!.plan.items[number % 1000]!
 }
 
 /** Whether a result has to be revived: some have to. */
-export const isMarkedValue = (payload: number): boolean => payload % 5 === 0
+export const isMarkedValue = (payload: Payload): boolean => numberOf(payload) % 5 === 0
 
 export const workerAt = (world: World, id: number): SimWorker => world.workers[id - 1]!
