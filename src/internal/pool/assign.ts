@@ -8,7 +8,7 @@ import type { Block, Chunk, Command, Job, State, Waiting, Worker } from "./model
 
 export const enqueue = (state: State, job: Job): void => {
   if (job.queued || job.stopped) return
-  if (job.options.worker !== undefined) return void state.bound.add(job)
+  if (job.worker !== undefined) return void state.bound.add(job)
   job.queued = true
   Deque.push(needsIdle(state, job) ? state.idle : state.turn, job)
 }
@@ -150,7 +150,7 @@ const serveShared = (state: State, out: Array<Command>): boolean => {
 /** Jobs for one worker: it gets nothing else until it has had them. */
 const serveBound = (state: State, out: Array<Command>): void => {
   for (const job of state.bound) {
-    const worker = state.workers.get(job.options.worker!)
+    const worker = state.workers.get(job.worker!)
     // also one that gets nothing else any more: it does not leave before it has had them
     if (worker?.status === "ready" && worker.chunks.length === 0 && !job.stopped && job.waiting > 0) {
       send(worker, take(state, job, 1), out)
@@ -161,7 +161,7 @@ const serveBound = (state: State, out: Array<Command>): void => {
 
 const isKept = (state: State, worker: Worker): boolean => {
   for (const job of state.bound) {
-    if (job.options.worker === worker.id) return true
+    if (job.worker === worker.id) return true
   }
   return false
 }

@@ -127,6 +127,8 @@ const submit = (
     id: event.job,
     options: event.options,
     blocks: Deque.makeDeque(),
+    // one that is gone already has no place any more: then it is for anyone
+    worker: state.workers.has(event.options.worker ?? 0) ? event.options.worker : undefined,
     waiting: 0,
     supplied: 0,
     settled: 0,
@@ -380,27 +382,28 @@ const exited = (
     if (state.workers.size === 0) out.push({ _tag: "Ended" })
     return
   }
-  failBound(state, worker.id, event.detail, out)
   if (!expected && !mayRestart(state, event.now)) {
     out.push({ _tag: "Broken", restarts: state.restarts, detail: event.detail })
     return end(state, out)
   }
-  leave(state, worker, out)
+  const heir = leave(state, worker, out)
+  for (const job of state.jobs.values()) {
+    if (job.worker !== worker.id || job.stopped) continue
+    job.worker = heir
+    if (heir === undefined) failWaiting(state, job, worker.id, event.detail, out)
+  }
 }
 
-/** Jobs that were for this worker have nowhere to go. */
-const failBound = (state: State, worker: number, detail: unknown, out: Array<Command>): void => {
-  for (const job of state.jobs.values()) {
-    if (job.options.worker !== worker || job.stopped) continue
-    while (job.waiting > 0) {
-      const { block, offset } = Deque.shift(job.blocks)!
-      for (let i = offset; i < block.items.length; i++) {
-        job.waiting--
-        fail(state, job, worker, block.first + i, { _tag: "Exited", detail }, out)
-      }
+/** What waits of a job that was for a worker whose place nobody takes. */
+const failWaiting = (state: State, job: Job, worker: number, detail: unknown, out: Array<Command>): void => {
+  while (job.waiting > 0) {
+    const { block, offset } = Deque.shift(job.blocks)!
+    for (let i = offset; i < block.items.length; i++) {
+      job.waiting--
+      fail(state, job, worker, block.first + i, { _tag: "Exited", detail }, out)
     }
-    settleWhenDone(state, job, out)
   }
+  settleWhenDone(state, job, out)
 }
 
 const mayRestart = (state: State, now: number): boolean => {

@@ -4,7 +4,8 @@
  */
 import type { Chunk, Command, Job, State, Worker } from "./model.ts"
 
-export const addWorker = (state: State, out: Array<Command>, predecessor?: Worker): void => {
+/** Launches a worker; its number. */
+export const addWorker = (state: State, out: Array<Command>, predecessor?: Worker): number => {
   const id = state.nextWorker++
   state.workers.set(id, {
     id,
@@ -28,6 +29,7 @@ export const addWorker = (state: State, out: Array<Command>, predecessor?: Worke
     state.retiring.add(predecessor)
   }
   out.push({ _tag: "Launch", worker: id })
+  return id
 }
 
 /** May it be given work? One that waits for another to leave may not, so that no more than `processes` work. */
@@ -56,7 +58,7 @@ export const wear = (state: State, worker: Worker, items: number, out: Array<Com
 
 /** So many items of the chunk came back: it has not had them. */
 export const recount = (state: State, worker: Worker, { job }: Chunk, items: number): void => {
-  if (state.options.maxTasks === undefined || job.options.worker !== undefined) return
+  if (state.options.maxTasks === undefined || job.worker !== undefined) return
   worker.handed -= items
   if (worker.handed < state.options.maxTasks) worker.spent = worker.outgrown && hasReadySuccessor(state, worker)
 }
@@ -86,7 +88,7 @@ const hasReadySuccessor = (state: State, worker: Worker): boolean => successorOf
 
 const isBound = (state: State, worker: Worker): boolean => {
   for (const job of state.bound) {
-    if (job.options.worker === worker.id) return true
+    if (job.worker === worker.id) return true
   }
   return false
 }
@@ -108,16 +110,19 @@ export const retire = (state: State, out: Array<Command>): boolean => {
   return left
 }
 
-/** A worker is gone: its place is taken, unless it was let go. */
-export const leave = (state: State, worker: Worker, out: Array<Command>): void => {
+/** A worker is gone: its place is taken, unless it was let go. By whom? */
+export const leave = (state: State, worker: Worker, out: Array<Command>): number | undefined => {
   state.retiring.delete(worker)
   const successor = successorOf(state, worker)
-  if (successor !== undefined) return beginWork(state, successor, out)
-  if (worker.status === "closing" || !hasWork(state)) return
+  if (successor !== undefined) {
+    beginWork(state, successor, out)
+    return successor.id
+  }
+  if (worker.status === "closing" || !hasWork(state)) return undefined
   const predecessor = worker.predecessor === undefined ? undefined : state.workers.get(worker.predecessor)
   // one that has outgrown works on until the next is ready
   if (predecessor?.outgrown === true) predecessor.spent = shareLeft(state, predecessor) <= 0
-  addWorker(state, out, predecessor)
+  return addWorker(state, out, predecessor)
 }
 
 // ---------------------------------------------------------------------------------------------------- nobody needs it

@@ -33,7 +33,7 @@ export interface JobOptions {
   readonly window: number | "auto"
   readonly retries: number
   readonly timeoutMillis: number | undefined
-  /** Runs on this worker, and on no other. */
+  /** Runs on this worker, or on the one that takes its place. */
   readonly worker?: number | undefined
   /** What the call has around it. */
   readonly ambient?: Ambient | undefined
@@ -43,6 +43,8 @@ export interface Job {
   readonly id: number
   readonly options: JobOptions
   readonly blocks: Deque.Deque<Waiting>
+  /** It runs on this worker alone, or on the one that takes its place. */
+  worker: number | undefined
   /** Items in `blocks`. */
   waiting: number
   /** Items of the source that have been supplied; of these, that have an outcome; that the consumer has taken. */

@@ -5,7 +5,18 @@
 import * as Deque from "../../../src/internal/pool/Deque.ts"
 import { maxChunkBytes } from "../../../src/internal/pool/chunking.ts"
 import type { Chunk, Command, Event } from "../../../src/internal/pool/model.ts"
-import { afterwards, dismissed, foretell, handed, isFree, isUp, launched, tookBack, watched } from "./turnover.ts"
+import {
+  afterwards,
+  dismissed,
+  foretell,
+  handed,
+  heirOf,
+  isFree,
+  isUp,
+  launched,
+  tookBack,
+  watched
+} from "./turnover.ts"
 import { hold } from "./verdict.ts"
 import { isMarkedValue, payloadOf, restartMillis, weightOfItem, workerAt } from "./world.ts"
 import type { Run, SimJob, SimWorker, Value, World } from "./world.ts"
@@ -26,6 +37,7 @@ const runOn = (world: World, worker: number, id: number): Run | undefined => {
 /** Notes what the event says, and which outcomes have to come of it. */
 export const before = (world: World, event: Event): void => {
   world.expected.length = 0
+  world.bereft.length = 0
   world.timed = undefined
   world.refused = undefined
   foretell(world, event)
@@ -159,12 +171,21 @@ const exited = (world: World, worker: SimWorker, now: number): void => {
     if (fails) expect(world, run, next, "Exited")
     giveBack(run, fails ? next + 1 : next, Infinity)
   }
+  const heir = heirOf(worker)
   for (const job of world.jobs) {
-    if (job.options.worker === worker.id && job.phase === "live") failBound(world, job)
+    if (job.options.worker !== worker.id || job.phase !== "live") continue
+    if (heir !== undefined) bindTo(job, heir.id)
+    else if (world.due.length > 0) world.bereft.push(job)
+    else failBound(world, job)
   }
 }
 
-/** A job that is for this worker alone dies with it. */
+/** A worker takes the place of the one that the job was for. */
+const bindTo = (job: SimJob, worker: number): void => {
+  job.options = { ...job.options, worker }
+}
+
+/** A job that is for a worker whose place nobody takes dies with it. */
 const failBound = (world: World, job: SimJob): void => {
   for (let index = 0; index < job.supplied; index++) {
     if (job.outcomes[index] !== undefined || world.expected.some((other) => other.job === job)) continue
@@ -205,7 +226,10 @@ export const check = (world: World, event: Event, command: Command): void => {
       return
     }
     case "Launch":
-      return launched(world)
+      launched(world)
+      // it takes the place of the one that has just gone
+      for (const job of world.bereft.splice(0)) bindTo(job, command.worker)
+      return
     case "Broken":
       world.broken++
       world.pool = "ended"
@@ -323,7 +347,11 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
   hold(world, worker.ready && !worker.killed && !worker.closed, "only a worker that is ready is sent a chunk")
   hold(world, world.pool !== "ended" && job.phase === "live", "nothing is handed out of a job that is stopped")
   hold(world, !world.runs.has(chunk.run), "a run has a number of its own")
-  hold(world, (job.options.worker ?? worker.id) === worker.id, "a job for one worker runs on no other")
+  hold(
+    world,
+    (job.options.worker ?? worker.id) === worker.id,
+    "a job for one worker runs on that, or on the one that takes its place"
+  )
   const run: Run = {
     id: chunk.run,
     worker,

@@ -20,7 +20,7 @@ const isStarting = (worker: SimWorker): boolean => !worker.ready && !worker.kill
 const isWaiting = ({ predecessor }: SimWorker): boolean =>
   predecessor !== undefined && !predecessor.closed && !isGone(predecessor)
 
-const heirOf = ({ successor }: SimWorker): SimWorker | undefined =>
+export const heirOf = ({ successor }: SimWorker): SimWorker | undefined =>
   successor === undefined || isGone(successor) ? undefined : successor
 
 const isHeirUp = (worker: SimWorker): boolean => {

@@ -172,6 +172,8 @@ export interface World {
   /** No more faults: whatever is there comes to its end. */
   draining: boolean
   readonly expected: Array<Expected>
+  /** Jobs for a worker that has just gone: they are for the one that is launched in its place. */
+  readonly bereft: Array<SimJob>
   /** The run whose item has started, when its time is limited. */
   timed: Run | undefined
   /** The job that came when the pool was closing. */
@@ -254,6 +256,7 @@ export const makeWorld = (plan: Plan, small: Small | undefined): World => ({
   replaying: false,
   draining: false,
   expected: [],
+  bereft: [],
   timed: undefined,
   refused: undefined,
   due: [],
