@@ -12,6 +12,8 @@ export interface Claims {
   readonly killsBusy: boolean
   /** Two workers run side by side: one that waits does not hold the other up. */
   readonly parallel: boolean
+  /** Its memory is its own: what it uses can be told from what others use. */
+  readonly ownMemory: boolean
   /** Out of memory ends the child only. */
   readonly outOfMemory: Layer.Layer<StartMethod.StartMethod> | undefined
   /** stdout and stderr as streams. */
@@ -36,6 +38,7 @@ export const methods: ReadonlyArray<Method> = [
       signals: false,
       killsBusy: false,
       parallel: false,
+      ownMemory: false,
       outOfMemory: undefined,
       captured: undefined,
       moves: true,
@@ -50,6 +53,7 @@ export const methods: ReadonlyArray<Method> = [
       signals: false,
       killsBusy: true,
       parallel: true,
+      ownMemory: true,
       outOfMemory: StartMethod.layerThreadsWith({ resourceLimits: { maxOldGenerationSizeMb: 64 } }),
       captured: StartMethod.layerThreadsWith({ stdio: "capture" }),
       moves: true,
@@ -64,6 +68,7 @@ export const methods: ReadonlyArray<Method> = [
       signals: true,
       killsBusy: true,
       parallel: true,
+      ownMemory: true,
       outOfMemory: StartMethod.layerSpawnWith({ execArgv: ["--max-old-space-size=64"], stdio: "capture" }),
       captured: StartMethod.layerSpawnWith({ stdio: "capture" }),
       moves: false,

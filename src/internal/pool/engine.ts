@@ -373,7 +373,9 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
     clearTimers(worker)
     ear.close()
     const detail: Death = { child, status }
-    if (engine.onStart !== undefined) engine.onStart(workerExited(child, status, undefined))
+    // one that was let go was up: its time was over before the others came up
+    const wasLetGo = engine.state.workers.get(worker.id)?.status === "closing"
+    if (engine.onStart !== undefined && !wasLetGo) engine.onStart(workerExited(child, status, undefined))
     dispatch(engine, { _tag: "WorkerExited", worker: worker.id, detail, now: performance.now() })
   })
   if (child.status() !== undefined) return

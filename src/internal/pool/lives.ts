@@ -114,11 +114,13 @@ export const retire = (state: State, out: Array<Command>): boolean => {
 export const leave = (state: State, worker: Worker, out: Array<Command>): number | undefined => {
   state.retiring.delete(worker)
   const successor = successorOf(state, worker)
+  // a successor has begun when its predecessor was told to leave; it may have been let go since
+  if (worker.status === "closing") return successor?.status === "closing" ? undefined : successor?.id
   if (successor !== undefined) {
     beginWork(state, successor, out)
     return successor.id
   }
-  if (worker.status === "closing" || !hasWork(state)) return undefined
+  if (!hasWork(state)) return undefined
   const predecessor = worker.predecessor === undefined ? undefined : state.workers.get(worker.predecessor)
   // one that has outgrown works on until the next is ready
   if (predecessor?.outgrown === true) predecessor.spent = shareLeft(state, predecessor) <= 0
@@ -141,9 +143,23 @@ export const idleElapsed = (state: State, id: number, out: Array<Command>): void
   const worker = state.workers.get(id)
   if (worker === undefined) return
   worker.watched = false
-  if (worker.used || !isActive(worker) || worker.chunks.length > 0 || worker.successor !== undefined) return
+  if (worker.used || !isActive(worker) || worker.chunks.length > 0) return
+  const successor = successorOf(state, worker)
+  // what is for the successor alone is about to run
+  if (successor !== undefined && (successor.chunks.length > 0 || isBound(state, successor))) return
+  if (successor !== undefined) {
+    state.retiring.delete(worker)
+    worker.successor = undefined
+    successor.predecessor = undefined
+    dismiss(successor, out)
+  }
+  dismiss(worker, out)
+}
+
+const dismiss = (worker: Worker, out: Array<Command>): void => {
+  if (worker.status === "killed") return
   worker.status = "closing"
-  out.push({ _tag: "CloseWorker", worker: id })
+  out.push({ _tag: "CloseWorker", worker: worker.id })
 }
 
 /** Work waits, and workers were let go: as many come back as have something to do. `offered`: items, not bound ones. */

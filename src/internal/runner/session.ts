@@ -138,7 +138,7 @@ export const startSession = (host: SessionHost): Session => {
   let waiting = 0
   let waits = 0
   let memoryLimit: number | undefined
-  let weighAgainAt = 0
+  let weighedAt = 0
   let failed = false
   let ended = false
 
@@ -265,9 +265,9 @@ export const startSession = (host: SessionHost): Session => {
     let now = stretchBegan
     while (queue.length > 0) {
       const run = queue[0]!
+      weigh(now, weighMillis)
       if (run.cancelled || run.index >= run.items.length) {
         queue.shift()
-        weigh(now)
         if (run.cancelled) {
           failed = true
           outbox.push([Kind.Cancelled, run.id])
@@ -299,6 +299,7 @@ export const startSession = (host: SessionHost): Session => {
       else return
     }
     host.progress[0] = -1
+    weigh(now, 0)
     flush()
   }
 
@@ -306,9 +307,9 @@ export const startSession = (host: SessionHost): Session => {
     index > 0 && (flags & flagReturns) !== 0 && now - beganAt > returnMillis
 
   /** Says when too much memory is used, once. */
-  const weigh = (now: number): void => {
-    if (memoryLimit === undefined || now < weighAgainAt) return
-    weighAgainAt = now + weighMillis
+  const weigh = (now: number, pause: number): void => {
+    if (memoryLimit === undefined || now < weighedAt + pause) return
+    weighedAt = now
     const bytes = host.memory()
     if (bytes <= memoryLimit) return
     memoryLimit = undefined

@@ -12,8 +12,8 @@ runChild({
   progress,
   // what the process uses is not what this thread does
   memory: () => {
-    const { arrayBuffers, external, heapUsed } = process.memoryUsage()
-    return heapUsed + external + arrayBuffers
+    const { external, heapUsed } = process.memoryUsage() // `external` has the buffers in it
+    return heapUsed + external
   },
   stop: () => process.exit(1),
   onUserCode: () => {}

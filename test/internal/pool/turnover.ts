@@ -75,9 +75,9 @@ export const foretell = (world: World, event: Event): void => {
     case "IdleElapsed": {
       const worker = workerAt(world, event.worker)
       worker.idling = false
-      if (worker.rested && isFree(world, worker) && isIdle(worker) && heirOf(worker) === undefined) {
-        world.lapsed = worker
-      }
+      const heir = heirOf(worker)
+      const isHeirBusy = heir !== undefined && (!isIdle(heir) || hasBound(world, heir))
+      if (worker.rested && isFree(world, worker) && isIdle(worker) && !isHeirBusy) world.lapsed = worker
     }
   }
 }
@@ -137,14 +137,13 @@ export const dismissed = (world: World, event: Event, worker: SimWorker, isOver:
   worker.closed = true
   if (isOver) return
   hold(world, isIdle(worker) && !hasBound(world, worker), "a worker leaves when it is idle and no job is for it alone")
+  if (event._tag === "IdleElapsed" && worker.predecessor?.id === event.worker) {
+    return hold(world, worker.predecessor === world.lapsed, "a successor is let go with the worker that was idle")
+  }
+  if (world.lapsed === worker) return
   const heir = heirOf(worker)
   if (heir === undefined) {
-    const isAsked = event._tag === "IdleElapsed" && event.worker === worker.id
-    return hold(
-      world,
-      isAsked && worker.rested,
-      "a worker without successor leaves when it was idle for a whole period"
-    )
+    return hold(world, false, "a worker without successor leaves when it was idle for a whole period")
   }
   hold(world, isUp(heir), "a worker leaves when its successor is ready")
   hold(world, isShareDone(world, worker) || worker.outgrown, "a worker is replaced when it is spent")
