@@ -303,8 +303,8 @@ export const makeFrameReader = (limit: number): FrameReader => {
         if (held < needed) return
         all = take()
       }
-      while (filling === undefined && offset < all.length) {
-        const count = readOne(all, offset, onBody)
+      while (true) {
+        const count = filling === undefined && offset < all.length ? readOne(all, offset, onBody) : 0
         if (count === 0) break
         offset += count
       }

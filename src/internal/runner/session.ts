@@ -139,6 +139,7 @@ export const startSession = (host: SessionHost): Session => {
   let waits = 0
   let memoryLimit: number | undefined
   let weighedAt = 0
+  let hasRun = false
   let failed = false
   let ended = false
 
@@ -293,6 +294,7 @@ export const startSession = (host: SessionHost): Session => {
       const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined
       if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
       if (run.index === 0) run.beganAt = now
+      hasRun = true
       if (announce(run, now)) now = performance.now()
       if (plain) now = runSync(run, definition.handler, now)
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
@@ -308,7 +310,8 @@ export const startSession = (host: SessionHost): Session => {
 
   /** Says when too much memory is used, once. */
   const weigh = (now: number, pause: number): void => {
-    if (memoryLimit === undefined || now < weighedAt + pause) return
+    // one that has run nothing is as large as any other
+    if (memoryLimit === undefined || !hasRun || now < weighedAt + pause) return
     weighedAt = now
     const bytes = host.memory()
     if (bytes <= memoryLimit) return
