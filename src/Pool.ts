@@ -141,7 +141,7 @@ export interface Options<R> {
   readonly maxTasksPerChild?: number | undefined
   /**
    * Bytes of memory after which a worker is replaced: of a process all that is resident, of a thread its heap and its
-   * buffers. Measured between items. Default: no limit.
+   * buffers. Measured after a chunk of items, at most every 50 ms. Default: no limit.
    */
   readonly maxMemoryPerChild?: number | undefined
   /**
@@ -160,9 +160,9 @@ export interface Options<R> {
  * @since 0.1.0
  */
 export interface MapOptions {
-  /** Items per message. Default "auto": measured, so that a message is about two milliseconds of work. */
+  /** Items per message. Default "auto": measured, so that a message is about two milliseconds of work and at most 1 MB. */
   readonly chunkSize?: number | "auto" | undefined
-  /** Results that may wait for the consumer before no more work is handed out; default two chunks a worker. */
+  /** Streams: how many items may be handed out and not yet consumed as results; default two chunks a worker. */
   readonly buffer?: number | undefined
   /** How long one item may run, from its start: `TimedOut`. `Effect.timeout` around the call bounds all of it. */
   readonly timeout?: Duration.Input | undefined

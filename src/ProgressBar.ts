@@ -53,7 +53,7 @@ const rateOf = (rate: number): string => `${rate >= 100 ? Math.round(rate) : Num
  *
  * const progress = { submitted: 40, done: 20, failed: 1, rate: 10, remaining: Option.some(Duration.seconds(2)) }
  * console.log(ProgressBar.render(progress, { label: "resize", columns: 60 }))
- * // => resize [########        ] 20/40 50% 10/s 00:02 1 failed
+ * // => resize [##########          ] 20/40 50% 10/s 00:02 1 failed
  * ```
  *
  * @category rendering
