@@ -141,7 +141,7 @@ export interface Options<R> {
   readonly maxTasksPerChild?: number | undefined
   /**
    * Bytes of memory after which a worker is replaced: of a process all that is resident, of a thread its heap and its
-   * buffers. Measured after a chunk of items, at most every 50 ms. Default: no limit.
+   * buffers. Measured between items, at most every 50 ms, and at the end of its work. Default: no limit.
    */
   readonly maxMemoryPerChild?: number | undefined
   /**
