@@ -80,6 +80,8 @@ const trialItems = 16
 const orphanMillis = 500
 /** A run of guessed size that has taken this long gives back what it has not begun: four times what was meant. */
 const returnMillis = 8
+/** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
+const largestSnapshot = 16 * 1024
 /** How often the memory is measured, at most. */
 const weighMillis = 50
 /** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
@@ -228,6 +230,7 @@ export const startSession = (host: SessionHost): Session => {
   /** The next item may change what this one has returned: what is not sent before that is copied now. */
   const snapshot = (value: unknown): unknown => {
     if (typeof value !== "object" || transfers.length > 0) return value // moving buffers are sent at once
+    if (ArrayBuffer.isView(value) && value.byteLength > largestSnapshot) return value // and so is what is large
     return structuredClone(value)
   }
 
