@@ -6,15 +6,17 @@
 import type { Clock } from "effect/Clock"
 import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
-import { whyNot } from "../codec/reasons.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
-import { prepare, prepareLossy, revive } from "../codec/values.ts"
-import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
-import { bundleSuccesses, eachToChild } from "../protocol/bundles.ts"
-import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
-import type { Ambient, Boot, EncodedFailure, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import { prepareLossy, revive } from "../codec/values.ts"
+import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
+import { eachToChild } from "../protocol/bundles.ts"
+import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
+import { border, importFailure, notDefined } from "./refusals.ts"
+import { makeReports } from "./reports.ts"
+import { measure } from "./runs.ts"
+import type { KnownTask, Run } from "./runs.ts"
 
 export interface SessionHost {
   readonly channel: Channel<ToParent, ToChild>
@@ -45,93 +47,20 @@ export interface Session {
   readonly notice: (text: string) => void
 }
 
-interface KnownTask {
-  readonly module: string
-  readonly name: string
-  /** Its module imports effect, so that loading it is worth a cache. */
-  readonly usesEffect: boolean
-  definition: TaskDefinition | undefined
-  /** Mean run time of an item in milliseconds, and of how many. */
-  mean: number
-  samples: number
-}
-
-interface Run {
-  readonly id: number
-  readonly task: KnownTask
-  readonly items: ArrayLike<unknown>
-  readonly flags: number
-  readonly ambient: Ambient | undefined
-  index: number
-  cancelled: boolean
-  /** When its first item began. */
-  beganAt: number
-}
-
-type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boolean, number]
-
-/** Items this cheap are reported together; a dearer one is announced first, so that its parent knows that it runs. */
-const cheapMillis = 0.05
-/** So much work of cheap items may stand unreported. */
-const silentMillis = 0.25
-/** How many items of a task are announced one by one before its cost is believed. */
-const trialItems = 16
 /** How long finalizers may take when the parent is gone. */
 const orphanMillis = 500
 /** A run of guessed size that has taken this long gives back what it has not begun: four times what was meant. */
 const returnMillis = 8
-/** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
-const largestSnapshot = 16 * 1024
 /** How often the memory is measured, at most. */
 const weighMillis = 50
 /** A synchronous stretch this long lets the event loop turn, so that a Cancel can be read. */
 const stretchMillis = 5
 
-const reasonOf = (cause: unknown, phase: "success" | "error", what: string): EncodedReason => {
-  const why = whyNot(what, phase, cause)
-  if (why._tag !== "CodecFailed") return why
-  const { message } = why
-  return why.cause === undefined
-    ? { _tag: "CodecFailed", phase, message }
-    : { _tag: "CodecFailed", phase, message, cause: prepareLossy(why.cause, { sharesMemory: false }) }
-}
-
-const border = (reason: EncodedReason): EncodedFailure => ({ _tag: "Border", reason })
-
-/** Why `import` of a task's module failed, in the user's words. */
-const importFailure = (module: string, task: string, cause: unknown): EncodedReason => {
-  const text = wordsOf(cause)
-  const hint = /\.(test|spec)\.[cm]?[jt]sx?$/.test(module) || text.includes("Vitest failed to")
-    ? ". A test file cannot be loaded outside its test runner: put the task into a file of its own."
-    : ""
-  return {
-    _tag: "TaskNotFound",
-    module,
-    task,
-    message: `task "${task}": its module ${module} could not be imported: ${text}${hint}`,
-    cause: prepareLossy(cause, { sharesMemory: false })
-  }
-}
-
-const notDefined = (module: string, task: string): EncodedReason => {
-  const names = namesOf("task", module)
-  const known = names.length === 0
-    ? "it defines no task. Does it call Task.make or Task.sync with `module: import.meta.url`?"
-    : `it defines ${names.map((name) => JSON.stringify(name)).join(", ")}.`
-  return { _tag: "TaskNotFound", module, task, message: `task "${task}" is not defined by ${module}: ${known}` }
-}
-
 export const startSession = (host: SessionHost): Session => {
   const { channel } = host
   const tasks = new Map<number, KnownTask>()
   const queue: Array<Run> = []
-  /** The task of each run that has something unreported, for messages. */
-  const names = new Map<number, string>()
-  let outbox: Array<ToParent> = []
-  let transfers: Array<ArrayBuffer> = []
-  let lastFlush = -Infinity
-  /** Something in the outbox could still be changed by the code that made it. */
-  let loose = false
+  const reports = makeReports(channel, () => queue.length === 0)
   let stretchBegan = 0
   let boot: Boot | undefined
   let effects: EffectRuntime | undefined
@@ -142,125 +71,9 @@ export const startSession = (host: SessionHost): Session => {
   let memoryLimit: number | undefined
   let weighedAt = 0
   let hasRun = false
-  let failed = false
   let ended = false
 
-  // ------------------------------------------------------------------ reporting
-
-  /** Posts what is there; when it cannot be cloned after all, each message by itself, and the offender as a failure. */
-  const flush = (): void => {
-    lastFlush = performance.now()
-    if (outbox.length === 0) return
-    const batch = outbox
-    for (const message of batch) pack(message)
-    const moved = transfers
-    outbox = []
-    transfers = []
-    loose = false
-    try {
-      channel.post(moved.length === 0 ? bundleSuccesses(batch) : batch, moved)
-    } catch (cause) {
-      if (batch.length === 1) postOne(batch[0]!, moved, cause)
-      else for (const message of batch) postSafely(message, moved)
-    }
-    if (queue.length === 0) names.clear()
-  }
-
-  /** Results that are all numbers become one block. */
-  const pack = (message: ToParent): void => {
-    if (message[0] !== Kind.Successes || message[4]) return
-    const values = packNumbers(message[3])
-    const buffer = bufferOfBlock(values)
-    if (buffer === undefined) return
-    ;(message as Growing)[3] = values
-    if (channel.transfers) transfers.push(buffer)
-  }
-
-  const nameOfRun = (run: number): string => `task "${names.get(run) ?? ""}"`
-
-  const postSafely = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>): void => {
-    try {
-      channel.post([message], moved)
-    } catch (cause) {
-      postOne(message, moved, cause)
-    }
-  }
-
-  const postOne = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>, cause: unknown): void => {
-    if (message[0] === Kind.Successes) {
-      const [, run, first, values, marked, millis] = message
-      if (values.length > 1) {
-        for (let i = 0; i < values.length; i++) {
-          postSafely([Kind.Successes, run, first + i, [values[i]], marked, millis / values.length], moved)
-        }
-      } else {
-        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run))), millis]])
-      }
-    } else if (message[0] === Kind.Failure) {
-      const [, run, index, , millis] = message
-      channel.post([[Kind.Failure, run, index, border(reasonOf(cause, "error", nameOfRun(run))), millis]])
-    } else {
-      throw cause
-    }
-  }
-
-  const reportSuccess = (run: Run, value: unknown, millis: number): void => {
-    let marked = false
-    if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
-      try {
-        const prepared = prepare(value, channel, "result")
-        marked = prepared.marked
-        value = isCheap(run) ? snapshot(prepared.value) : prepared.value
-        if (value === prepared.value) loose = true
-      } catch (cause) {
-        return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
-      }
-    }
-    const last = outbox[outbox.length - 1]
-    if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
-      const growing = last as Growing // ours until it is posted
-      ;(growing[3] as Array<unknown>).push(value)
-      growing[5] += millis
-    } else {
-      outbox.push([Kind.Successes, run.id, run.index, [value], marked, millis])
-    }
-    run.index++
-  }
-
-  /** The next item may change what this one has returned: what is not sent before that is copied now. */
-  const snapshot = (value: unknown): unknown => {
-    if (typeof value !== "object" || transfers.length > 0) return value // moving buffers are sent at once
-    if (ArrayBuffer.isView(value) && value.byteLength > largestSnapshot) return value // and so is what is large
-    return structuredClone(value)
-  }
-
-  const reportFailure = (run: Run, failure: EncodedFailure, millis = 0): void => {
-    failed = true
-    loose = true
-    outbox.push([Kind.Failure, run.id, run.index, failure, millis])
-    run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
-  }
-
   // ------------------------------------------------------------------ running
-
-  const isCheap = ({ flags, task }: Run): boolean =>
-    task.samples >= trialItems && task.mean < cheapMillis && (flags & flagAnnounce) === 0
-
-  /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
-  const announce = (run: Run, now: number): boolean => {
-    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) {
-      if (loose) flush()
-      return false
-    }
-    outbox.push([Kind.Started, run.id, run.index])
-    flush()
-    return true
-  }
-
-  const measure = (task: KnownTask, millis: number): void => {
-    task.samples++
-    task.mean = task.samples === 1 ? millis : task.mean * 0.7 + millis * 0.3
-  }
 
   /** Runs what is queued until it is empty or something is waited for. */
   const pump = (): void => {
@@ -273,14 +86,14 @@ export const startSession = (host: SessionHost): Session => {
       if (run.cancelled || run.index >= run.items.length) {
         queue.shift()
         if (run.cancelled) {
-          failed = true
-          outbox.push([Kind.Cancelled, run.id])
+          reports.fail()
+          reports.say([Kind.Cancelled, run.id])
         }
         if (boot?.once === true) return endAfterRun()
         continue
       }
       if (now - stretchBegan > stretchMillis) {
-        flush()
+        reports.flush()
         const resume = wait()
         // two turns: the first may come before the loop has looked for messages
         setImmediate(() => setImmediate(resume))
@@ -288,7 +101,7 @@ export const startSession = (host: SessionHost): Session => {
       }
       if (isOverdue(run, now)) {
         queue.shift()
-        outbox.push([Kind.Returned, run.id, run.index])
+        reports.say([Kind.Returned, run.id, run.index])
         continue
       }
       host.progress[0] = run.id
@@ -298,14 +111,14 @@ export const startSession = (host: SessionHost): Session => {
       if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
       if (run.index === 0) run.beganAt = now
       hasRun = true
-      if (announce(run, now)) now = performance.now()
+      if (reports.announce(run, now)) now = performance.now()
       if (plain) now = runSync(run, definition.handler, now)
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
       else return
     }
     host.progress[0] = -1
     weigh(now, 0)
-    flush()
+    reports.flush()
   }
 
   const isOverdue = ({ beganAt, flags, index }: Run, now: number): boolean =>
@@ -319,7 +132,7 @@ export const startSession = (host: SessionHost): Session => {
     const bytes = host.memory()
     if (bytes <= memoryLimit) return
     memoryLimit = undefined
-    outbox.push([Kind.Outgrown, bytes])
+    reports.say([Kind.Outgrown, bytes])
   }
 
   /** Holds the queue until the returned function is called; a wait that was given up meanwhile resumes nothing. */
@@ -342,12 +155,12 @@ export const startSession = (host: SessionHost): Session => {
       value = handler(payloadOf(run))
     } catch (cause) {
       const ended = performance.now()
-      reportFailure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] }, ended - began)
+      reports.failure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] }, ended - began)
       return ended
     }
     const ended = performance.now()
     measure(run.task, ended - began)
-    reportSuccess(run, value, ended - began)
+    reports.success(run, value, ended - began)
     return ended
   }
 
@@ -362,11 +175,10 @@ export const startSession = (host: SessionHost): Session => {
       const millis = performance.now() - began
       measure(run.task, millis)
       if (outcome._tag === "Success") {
-        // processes are sent copies: nothing moves
-        if (channel.transfers) transfers.push(...outcome.transfers)
-        reportSuccess(run, outcome.value, millis)
+        reports.move(outcome.transfers)
+        reports.success(run, outcome.value, millis)
       } else {
-        reportFailure(run, outcome.failure, millis)
+        reports.failure(run, outcome.failure, millis)
       }
       resume?.()
     })
@@ -374,13 +186,12 @@ export const startSession = (host: SessionHost): Session => {
     running = item
     resume = wait()
     // it takes its time after all: its parent has to know that it runs
-    outbox.push([Kind.Started, run.id, run.index])
-    flush()
+    reports.tell([Kind.Started, run.id, run.index])
     return false
   }
 
   const failAll = (run: Run, reason: EncodedReason): void => {
-    while (run.index < run.items.length) reportFailure(run, border(reason))
+    while (run.index < run.items.length) reports.failure(run, border(reason))
   }
 
   /** Finds the task in this process, or imports its module. The table comes first: a test runner may have it already. */
@@ -404,8 +215,7 @@ export const startSession = (host: SessionHost): Session => {
 
   /** The item counts as begun, should this child die now, but its time does not run. */
   const waitForCode = (run: Run): () => void => {
-    outbox.push([Kind.Loading, run.id, run.index])
-    flush()
+    reports.tell([Kind.Loading, run.id, run.index])
     return wait()
   }
 
@@ -423,10 +233,7 @@ export const startSession = (host: SessionHost): Session => {
 
   const requireEffects = async (): Promise<EffectRuntime> => {
     const module = await import("./effects.ts")
-    return effects ??= module.makeRuntime(boot!, channel, host, (message) => {
-      outbox.push(message)
-      flush()
-    })
+    return effects ??= module.makeRuntime(boot!, channel, host, reports.tell)
   }
 
   // ------------------------------------------------------------------ the parent's messages
@@ -435,8 +242,7 @@ export const startSession = (host: SessionHost): Session => {
     const at = queue.findIndex((run) => run.id === id)
     if (at < 0) {
       // it has ended: the report and the request crossed
-      outbox.push([Kind.Cancelled, id])
-      return flush()
+      return reports.tell([Kind.Cancelled, id])
     }
     queue[at]!.cancelled = true
     if (at > 0) return
@@ -467,7 +273,7 @@ export const startSession = (host: SessionHost): Session => {
       case Kind.Run: {
         const [, id, task, items, flags, ambient] = message
         const known = tasks.get(task)!
-        names.set(id, known.name)
+        reports.name(id, known.name)
         queue.push({ id, task: known, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 })
         return
       }
@@ -482,16 +288,15 @@ export const startSession = (host: SessionHost): Session => {
 
   const ready = (boot: Boot): void => {
     if (boot.initializer === undefined && host.clock === undefined) {
-      outbox.push([Kind.Ready, host.pid])
-      flush()
+      reports.tell([Kind.Ready, host.pid])
       return host.onUserCode()
     }
     host.onUserCode()
     host.onMuchCode()
     const resume = wait()
     prepareEffects(boot).then((reason) => {
-      outbox.push(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
-      flush()
+      reports.say(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
+      reports.flush()
       if (reason === undefined) resume()
       else shutdown(() => host.exit(1))
     })
@@ -537,8 +342,8 @@ export const startSession = (host: SessionHost): Session => {
 
   /** A process ends with its only run: 0 after success, 1 after a failure. */
   const endAfterRun = (): void => {
-    flush()
-    const code = failed ? 1 : 0
+    reports.flush()
+    const code = reports.hasFailed() ? 1 : 0
     shutdown(() => host.exit(code))
   }
 
@@ -547,7 +352,7 @@ export const startSession = (host: SessionHost): Session => {
     if (ended) return
     ended = true
     const finish = (): void => {
-      flush()
+      reports.flush()
       end()
     }
     const release = (): void => {
@@ -577,13 +382,12 @@ export const startSession = (host: SessionHost): Session => {
     lastReport: () => {
       const run = queue[0]
       if (run !== undefined && run.index < run.items.length && (waiting === 0 || running !== undefined)) {
-        outbox.push([Kind.Started, run.id, run.index])
+        reports.say([Kind.Started, run.id, run.index])
       }
-      flush()
+      reports.flush()
     },
     notice: (text) => {
-      outbox.push([Kind.Notice, text])
-      flush()
+      reports.tell([Kind.Notice, text])
     }
   }
 }

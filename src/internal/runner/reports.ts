@@ -1,0 +1,180 @@
+/**
+ * What a child says, until it is posted: successes of neighbours grow together, and what the serializer refuses becomes a
+ * failure of its own item.
+ */
+import type { Channel } from "../channel/Channel.ts"
+import { prepare } from "../codec/values.ts"
+import { bundleSuccesses } from "../protocol/bundles.ts"
+import { flagFailFast, Kind } from "../protocol/messages.ts"
+import type { EncodedFailure, ToChild, ToParent } from "../protocol/messages.ts"
+import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
+import { border, reasonOf } from "./refusals.ts"
+import { isCheap } from "./runs.ts"
+import type { Run } from "./runs.ts"
+
+export interface Reports {
+  readonly say: (message: ToParent) => void
+  /** Posts what has been said. */
+  readonly flush: () => void
+  /** The same, at once. */
+  readonly tell: (message: ToParent) => void
+  readonly success: (run: Run, value: unknown, millis: number) => void
+  readonly failure: (run: Run, failure: EncodedFailure, millis?: number) => void
+  /**
+   * Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. Was it
+   * said?
+   */
+  readonly announce: (run: Run, now: number) => boolean
+  /** These buffers move with the next post. */
+  readonly move: (buffers: ReadonlyArray<ArrayBuffer>) => void
+  /** For the messages about a run's outcomes. */
+  readonly name: (run: number, task: string) => void
+  /** Something has failed, or was cancelled. */
+  readonly fail: () => void
+  readonly hasFailed: () => boolean
+}
+
+type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boolean, number]
+
+/** So much work of cheap items may stand unreported. */
+const silentMillis = 0.25
+/** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
+const largestSnapshot = 16 * 1024
+
+/** `isIdle`: nothing of what was named can be reported any more. */
+export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => boolean): Reports => {
+  /** The task of each run that has something unreported, for messages. */
+  const names = new Map<number, string>()
+  let outbox: Array<ToParent> = []
+  let transfers: Array<ArrayBuffer> = []
+  let lastFlush = -Infinity
+  /** Something in the outbox could still be changed by the code that made it. */
+  let loose = false
+  let hasFailed = false
+
+  /** Posts what is there; when it cannot be cloned after all, each message by itself, and the offender as a failure. */
+  const flush = (): void => {
+    lastFlush = performance.now()
+    if (outbox.length === 0) return
+    const batch = outbox
+    for (const message of batch) pack(message)
+    const moved = transfers
+    outbox = []
+    transfers = []
+    loose = false
+    try {
+      channel.post(moved.length === 0 ? bundleSuccesses(batch) : batch, moved)
+    } catch (cause) {
+      if (batch.length === 1) postOne(batch[0]!, moved, cause)
+      else for (const message of batch) postSafely(message, moved)
+    }
+    if (isIdle()) names.clear()
+  }
+
+  /** Results that are all numbers become one block. */
+  const pack = (message: ToParent): void => {
+    if (message[0] !== Kind.Successes || message[4]) return
+    const values = packNumbers(message[3])
+    const buffer = bufferOfBlock(values)
+    if (buffer === undefined) return
+    ;(message as Growing)[3] = values
+    if (channel.transfers) transfers.push(buffer)
+  }
+
+  const nameOfRun = (run: number): string => `task "${names.get(run) ?? ""}"`
+
+  const postSafely = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>): void => {
+    try {
+      channel.post([message], moved)
+    } catch (cause) {
+      postOne(message, moved, cause)
+    }
+  }
+
+  const postOne = (message: ToParent, moved: ReadonlyArray<ArrayBuffer>, cause: unknown): void => {
+    if (message[0] === Kind.Successes) {
+      const [, run, first, values, marked, millis] = message
+      if (values.length > 1) {
+        for (let i = 0; i < values.length; i++) {
+          postSafely([Kind.Successes, run, first + i, [values[i]], marked, millis / values.length], moved)
+        }
+      } else {
+        channel.post([[Kind.Failure, run, first, border(reasonOf(cause, "success", nameOfRun(run))), millis]])
+      }
+    } else if (message[0] === Kind.Failure) {
+      const [, run, index, , millis] = message
+      channel.post([[Kind.Failure, run, index, border(reasonOf(cause, "error", nameOfRun(run))), millis]])
+    } else {
+      throw cause
+    }
+  }
+
+  const reportSuccess = (run: Run, value: unknown, millis: number): void => {
+    let marked = false
+    if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
+      try {
+        const prepared = prepare(value, channel, "result")
+        marked = prepared.marked
+        value = isCheap(run) ? snapshot(prepared.value) : prepared.value
+        if (value === prepared.value) loose = true
+      } catch (cause) {
+        return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
+      }
+    }
+    const last = outbox[outbox.length - 1]
+    if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
+      const growing = last as Growing // ours until it is posted
+      ;(growing[3] as Array<unknown>).push(value)
+      growing[5] += millis
+    } else {
+      outbox.push([Kind.Successes, run.id, run.index, [value], marked, millis])
+    }
+    run.index++
+  }
+
+  /** The next item may change what this one has returned: what is not sent before that is copied now. */
+  const snapshot = (value: unknown): unknown => {
+    if (typeof value !== "object" || transfers.length > 0) return value // moving buffers are sent at once
+    if (ArrayBuffer.isView(value) && value.byteLength > largestSnapshot) return value // and so is what is large
+    return structuredClone(value)
+  }
+
+  const reportFailure = (run: Run, failure: EncodedFailure, millis = 0): void => {
+    hasFailed = true
+    loose = true
+    outbox.push([Kind.Failure, run.id, run.index, failure, millis])
+    run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
+  }
+
+  /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
+  const announce = (run: Run, now: number): boolean => {
+    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) {
+      if (loose) flush()
+      return false
+    }
+    outbox.push([Kind.Started, run.id, run.index])
+    flush()
+    return true
+  }
+
+  return {
+    say: (message) => void outbox.push(message),
+    flush,
+    tell: (message) => {
+      outbox.push(message)
+      flush()
+    },
+    success: reportSuccess,
+    failure: reportFailure,
+    announce,
+    move: (buffers) => {
+      // processes are sent copies: nothing moves
+      if (channel.transfers) transfers.push(...buffers)
+    },
+    name: (run, task) => void names.set(run, task),
+    fail: () => {
+      hasFailed = true
+    },
+    hasFailed: () => hasFailed
+  }
+}
