@@ -1,101 +1,57 @@
-/** Real pools under everything at once: whatever happens to it, every call ends with an outcome of its own. */
+/**
+ * Real pools under everything at once: whatever happens to them, every call ends with an outcome of its own, and nothing
+ * is left behind.
+ *
+ * It runs for `CHAOS_SECONDS` (default 10) on each start method. What it does follows from a seed, which a failure names;
+ * `CHAOS_SEED` gives it back. When things happen is the machine's business: a failure may need several runs of its seed.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Cause, Effect, Exit, Fiber, Option, Schema, Stream } from "effect"
-import { Pool, Process, ProcessError } from "../src/index.ts"
-import { methods } from "./conformance/methods.ts"
-import * as T from "./fixtures/tasks.ts"
+import { Effect } from "effect"
+import { calls } from "./chaos/plan.ts"
+import { isEventful, run } from "./chaos/run.ts"
+import type { Outcome } from "./chaos/run.ts"
 
-const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+const seconds = Number(process.env["CHAOS_SECONDS"] ?? 10)
+const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
 
-/** Calls that end well come more often than calls that end a worker. */
-const Well = Schema.Union([
-  Schema.TaggedStruct("square", { x: upTo(1000) }),
-  Schema.TaggedStruct("map", { count: upTo(200), chunkSize: Schema.Literals([1, 7, "auto"]) }),
-  Schema.TaggedStruct("stream", { count: upTo(200), take: upTo(50) }),
-  Schema.TaggedStruct("busy", { millis: upTo(20) })
-])
-const Badly = Schema.Union([
-  Schema.TaggedStruct("fails", {}),
-  Schema.TaggedStruct("throws", {}),
-  Schema.TaggedStruct("refused", {}),
-  Schema.TaggedStruct("exits", {}),
-  Schema.TaggedStruct("given up", { after: upTo(10) }),
-  Schema.TaggedStruct("timed out", {})
-])
-type Step = typeof Well.Type | typeof Badly.Type
+const mega = 2 ** 20
 
-const steps = Arbitrary.map(
-  Arbitrary.all([
-    Arbitrary.array(Arbitrary.schema(Well), { minLength: 10, maxLength: 40 }),
-    Arbitrary.array(Arbitrary.schema(Badly), { minLength: 0, maxLength: 15 })
-  ]),
-  // side by side, as they run
-  ([well, badly]): ReadonlyArray<Step> => well.flatMap((one, i) => i < badly.length ? [one, badly[i]!] : [one])
-)
+/** What the second half may leave in memory: the code that is compiled meanwhile, and the noise of the collector. */
+const heapSlack = 8 * mega
+const buffersSlack = 4 * mega
 
-const tagOf = (exit: Exit.Exit<unknown, unknown>): string => {
-  if (Exit.isSuccess(exit)) return "success"
-  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-  if (error === undefined) return Cause.hasDies(exit.cause) ? "die" : "interrupt"
-  return ProcessError.isProcessError(error) ? error.reason._tag : (error as { readonly _tag: string })._tag
-}
+const story = ({ calls, faults, memory }: Outcome): string =>
+  `${calls} calls, ${JSON.stringify(faults)}, in memory ${
+    memory.map(({ buffers, heap }) => `${(heap / mega).toFixed(1)} + ${(buffers / mega).toFixed(1)} MiB`).join(
+      ", then "
+    )
+  }`
 
-/** One call, and the check of its outcome. */
-const play = (pool: Pool.Pool, one: Step): Effect.Effect<void> => {
-  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
-  const ends = (call: Effect.Effect<unknown, unknown>, ...tags: ReadonlyArray<string>) =>
-    Effect.map(Effect.exit(call), (exit) => assert.include(tags, tagOf(exit), `${one._tag}: ${String(exit)}`))
-  switch (one._tag) {
-    case "square":
-      return Effect.orDie(Effect.map(Pool.apply(pool, T.square, one.x), (y) => assert.strictEqual(y, one.x * one.x)))
-    case "map":
-      return Effect.orDie(Effect.map(
-        Pool.map(pool, T.square, numbers(one.count), { chunkSize: one.chunkSize }),
-        (all) => assert.deepStrictEqual(all, numbers(one.count).map((x) => x * x))
-      ))
-    case "stream":
-      return Effect.orDie(Effect.map(
-        Pool.imap(pool, T.square, numbers(one.count)).pipe(Stream.take(one.take), Stream.runCollect),
-        (some) => assert.deepStrictEqual(some, numbers(Math.min(one.count, one.take)).map((x) => x * x))
-      ))
-    case "fails":
-      return ends(Pool.apply(pool, T.squareRoot, -1), "NegativeInput")
-    case "throws":
-      return ends(Pool.apply(pool, T.throws, "bug"), "die")
-    case "refused":
-      return ends(Pool.apply(pool, T.echo, () => 1), "CodecFailed")
-    case "exits":
-      return ends(Pool.apply(pool, T.exits, 3), "WorkerExited")
-    case "busy":
-      return Effect.orDie(
-        Effect.map(Pool.apply(pool, T.busy, one.millis), (millis) => assert.strictEqual(millis, one.millis))
-      )
-    case "given up":
-      return Effect.gen(function*() {
-        const fiber = yield* Effect.forkChild(Pool.apply(pool, T.never))
-        yield* Effect.sleep(one.after)
-        yield* Fiber.interrupt(fiber)
-      })
-    case "timed out":
-      return ends(Pool.apply(pool, T.never, undefined, { timeout: "20 millis" }), "TimedOut")
-  }
-}
+describe("pools under everything at once", () => {
+  it("all of it follows from a seed", () => {
+    const some = () => {
+      const plans = calls(seed, 3)
+      return Array.from({ length: 200 }, () => plans.next().value)
+    }
+    assert.deepStrictEqual(some(), some())
+  })
 
-describe("a pool under everything at once", () => {
-  for (const { claims, layer, name } of methods) {
-    it.live.prop(
-      `on ${name}: every call ends with an outcome of its own, and nothing is left`,
-      [steps],
-      ([steps]) =>
+  for (const method of ["threads", "spawn"] as const) {
+    it.live(
+      `on ${method}: every call ends with an outcome of its own, and nothing is left`,
+      () =>
         Effect.gen(function*() {
-          yield* Effect.scoped(Effect.gen(function*() {
-            const pool = yield* Pool.make({ processes: 2, restartIntensity: { max: 1000, within: "1 second" } })
-            const fair = claims.exits ? steps : steps.filter(({ _tag }) => _tag !== "exits")
-            yield* Effect.forEach(fair, (one) => play(pool, one), { concurrency: "unbounded", discard: true })
-          }))
-          assert.deepStrictEqual(yield* Process.activeChildren, [])
-        }).pipe(Effect.provide(layer)),
-      { timeout: 90_000, arbitrary: { runs: 8 } }
+          const outcome = yield* run({ method, seed, seconds })
+          const { faults, memory, wrong } = outcome
+          const told = `CHAOS_SEED=${seed} on ${method}: ${story(outcome)}`
+          if (process.env["CHAOS_SECONDS"] !== undefined) yield* Effect.sync(() => console.log(told))
+          assert.lengthOf(wrong, 0, `${told}\n${wrong.join("\n")}\n`)
+          assert.isTrue(isEventful(faults, seconds), `too quiet: ${told}`)
+          const [first, second] = memory
+          assert.isBelow(second!.heap - first!.heap, heapSlack, `the heap grows: ${told}`)
+          assert.isBelow(second!.buffers - first!.buffers, buffersSlack, `the buffers grow: ${told}`)
+        }),
+      seconds * 3000 + 180_000
     )
   }
 })

@@ -833,6 +833,22 @@ export const suite = ({ claims, layer, name }: Method): void => {
           }
         }))
 
+      law(
+        "terminated, a stream whose source had failed by then fails with Closed: results before that failure are missing",
+        () =>
+          Effect.gen(function*() {
+            for (const call of [Pool.imap, Pool.imapUnordered]) {
+              const events = yield* makeEvents
+              const pool = yield* Pool.make({ processes: 1 })
+              const items = [{ path: events.path, name: "a" }, (() => 1) as never]
+              const fiber = yield* Effect.forkChild(Stream.runCollect(call(pool, T.waits, items)))
+              yield* events.until("a started")
+              yield* Pool.terminate(pool)
+              assert.strictEqual(reasonOf(yield* Fiber.await(fiber))._tag, "Closed")
+            }
+          })
+      )
+
       law("a failing scope ends it at once", () =>
         Effect.gen(function*() {
           const exit = yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
@@ -851,6 +867,12 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const ambient = Layer.provide(Pool.layer({ processes: 1 }), Layer.succeed(StartMethod.StartMethod, start))
           assert.deepStrictEqual(yield* Effect.provide(program, ambient), [1, 4, 9])
           assert.deepStrictEqual(yield* Process.activeChildren, [])
+        }))
+
+      law("a pool is made although workers are let go while others come up", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 4, idleTimeToLive: 1 })
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
         }))
 
       law("a make that is interrupted leaves no worker, whenever it is", () =>

@@ -227,10 +227,10 @@ export const mapAll = (
     })
   )
 
-/** One for each place of the pool: of a worker that gets nothing more, its successor. */
+/** One for each place of the pool: of a worker that gets nothing more, its successor; one that is killed has an heir. */
 const workersToAsk = (state: State): ReadonlyArray<number> =>
   Array.from(state.workers.values())
-    .filter(({ predecessor, status }) => predecessor === undefined && (status === "starting" || status === "ready"))
+    .filter(({ predecessor, status }) => predecessor === undefined && status !== "closing")
     .map(({ id, spent, successor }) => spent ? successor ?? id : id)
 
 /** One item on every worker: the results in the order of the workers. */

@@ -277,6 +277,8 @@ export const streamAll = (
         } else {
           over = true
           if (mode.exits) outlet.fill(supplied, Exit.fail(error))
+          // a failure of the source comes after the results before it, and some of these do not come any more
+          else if (!mode.failFast) ending = Cause.fail(error)
           else ending ??= Cause.fail(error)
         }
         notify()

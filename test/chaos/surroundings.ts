@@ -1,0 +1,114 @@
+/** What a run may leave behind: children, threads, file handles, memory. */
+import { Effect, Schedule } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { stat } from "node:fs/promises"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { livingBodies } from "../../src/internal/start/child.ts"
+
+/** Where it cannot be known, it is empty. */
+const entries = (folder: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+const textOf = (file: string): string => {
+  try {
+    return readFileSync(file, "utf8")
+  } catch {
+    return "" // it has ended meanwhile
+  }
+}
+
+/** The processes that this one has started, also those that are not up yet. */
+export const childPids = (): ReadonlyArray<number> =>
+  entries("/proc/self/task").flatMap((thread) =>
+    textOf(`/proc/self/task/${thread}/children`).split(" ").filter((pid) => pid !== "").map(Number)
+  )
+
+/** The processes with this in their environment: children, and children of children that have lost their parent. */
+const marked = (mark: string): ReadonlyArray<string> =>
+  entries("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+    .filter((pid) => textOf(`/proc/${pid}/environ`).split("\0").includes(mark))
+
+export interface Surroundings {
+  readonly bodies: number
+  readonly children: number
+  readonly marked: number
+  readonly threads: number
+  readonly files: number
+  /** What keeps this process alive, by its kind. */
+  readonly resources: Readonly<Record<string, number>>
+}
+
+/** The name and the value of a variable that all children inherit. */
+export const markOf = (seed: number): readonly [string, string] => ["CHAOS_MARK", `${process.pid}-${seed}`]
+
+export const look = (mark: readonly [string, string]): Surroundings => {
+  const resources: Record<string, number> = {}
+  for (const kind of process.getActiveResourcesInfo()) {
+    // of the test runner's own timers there are now more and now less
+    if (kind !== "Timeout" && kind !== "Immediate") resources[kind] = (resources[kind] ?? 0) + 1
+  }
+  return {
+    bodies: livingBodies(),
+    children: childPids().length,
+    marked: marked(mark.join("=")).length,
+    threads: entries("/proc/self/task").length,
+    files: entries("/proc/self/fd").length,
+    resources
+  }
+}
+
+/** What is there that was not there before. */
+const more = (before: Surroundings, now: Surroundings): ReadonlyArray<string> => {
+  const counts = ["bodies", "children", "marked", "threads", "files"] as const
+  const grown = counts.filter((name) => now[name] > before[name]).map((name) =>
+    `${name} ${before[name]} -> ${now[name]}`
+  )
+  const kinds = Object.entries(now.resources).filter(([kind, count]) => count > (before.resources[kind] ?? 0))
+  return [...grown, ...kinds.map(([kind, count]) => `${kind} ${before.resources[kind] ?? 0} -> ${count}`)]
+}
+
+/** Orphans have 2 seconds to leave; the machine may be busy. */
+const patience = { schedule: Schedule.spaced("50 millis"), times: 200 }
+
+/** What is left behind in the end. */
+export const leftBehind = (
+  mark: readonly [string, string],
+  before: Surroundings
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.suspend(() => {
+    const left = more(before, look(mark))
+    return left.length === 0 ? Effect.succeed(left) : Effect.fail(left)
+  }).pipe(Effect.retry(patience), Effect.catch(Effect.succeed))
+
+// ---------------------------------------------------------------------------------------------------- memory
+
+export interface Memory {
+  readonly heap: number
+  readonly buffers: number
+}
+
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
+/** A turn of the event loop: what is released in callbacks is released then. */
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** What is in use when all garbage is collected. */
+export const memoryInUse: Effect.Effect<Memory> = Effect.gen(function*() {
+  for (let i = 0; i < 4; i++) {
+    collectGarbage()
+    yield* turn
+  }
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return { heap: heapUsed, buffers: arrayBuffers }
+})
+
+/** The threads that Node starts with the first file that it reads are there before they are counted. */
+export const warmUp = Effect.promise(() => Promise.all(Array.from({ length: 8 }, () => stat("."))))
