@@ -768,13 +768,14 @@ export const imapExit: {
  *
  * **Details**
  *
- * It fails with the first failure. A worker that is just being replaced runs it when it is up.
+ * It fails with the first failure. A worker that is just being replaced runs it when it is up, and those that were let go
+ * come back for it.
  *
  * **Gotchas**
  *
  * - The payload is copied once for each worker. Buffers that a `Transferable` schema marks cannot move to all of them.
  * - It is no initializer: a worker that takes the place of one that died has not run it.
- * - A worker that dies before it has answered fails the call with `WorkerExited`.
+ * - A worker that dies while it runs it fails the call with `WorkerExited`.
  *
  * **Example** (Every worker answers)
  *

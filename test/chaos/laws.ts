@@ -276,9 +276,7 @@ const broadcastVerdict = (facts: Facts, plan: CallPlan, { exit }: Report): Verdi
     if (!results.every(({ id }) => id === plan.items[0]!.id)) return `these are not its answers: ${show(results)}`
     const workers = new Set(results.map(({ worker }) => worker)).size
     if (workers !== results.length) return "a worker has answered twice"
-    // workers that were let go need not answer
-    const fewest = plan.pool === "fleeting" ? 0 : facts.processes
-    return workers >= fewest && workers <= facts.processes ? undefined : `${workers} workers have answered`
+    return workers === facts.processes ? undefined : `${workers} workers have answered`
   }
   for (const reason of exit.cause.reasons) {
     if (reason._tag !== "Fail" || !ProcessError.isProcessError(reason.error)) {

@@ -623,6 +623,14 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.strictEqual((yield* Pool.apply(pool, F.lives, 1)).item, 1)
         }))
 
+      law("broadcast brings those back that were let go, and reaches each place once", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2, idleTimeToLive: "20 millis" })
+          yield* allGone
+          const answers = yield* Pool.broadcast(pool, F.lives, 1)
+          assert.lengthOf(new Set(answers.map(({ worker }) => worker)), 2)
+        }))
+
       law("as many come back as there is work for", () =>
         Effect.gen(function*() {
           const events = yield* makeEvents

@@ -241,6 +241,7 @@ export const applyEverywhere = (
 ): Effect.Effect<Array<unknown>, unknown> =>
   Effect.suspend(() => {
     if (engine.state.status !== "open") return Effect.fail(engine.closed ?? closedError(engine, "is closed:"))
+    dispatch(engine, { _tag: "AllWanted" })
     return Effect.forEach(
       workersToAsk(engine.state),
       (worker) => applyOne(engine, definition, payload, { retries: 0, timeoutMillis: undefined, worker }),

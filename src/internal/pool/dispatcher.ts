@@ -6,7 +6,7 @@
 import { assign, enqueue, giveBack, offered } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
-import { addWorker, grow, idleElapsed, leave, outgrown, recount, retire, watchIdle } from "./lives.ts"
+import { addWorker, comeBack, grow, idleElapsed, leave, outgrown, recount, retire, watchIdle } from "./lives.ts"
 import type { Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
 
 export const makeState = (options: Options): State => ({
@@ -89,6 +89,9 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
       break
     case "IdleElapsed":
       idleElapsed(state, event.worker, out)
+      break
+    case "AllWanted":
+      comeBack(state, out)
       break
     case "Unsent":
       unsent(state, event.worker, event.run, event.detail, out)

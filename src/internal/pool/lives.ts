@@ -162,17 +162,28 @@ const dismiss = (worker: Worker, out: Array<Command>): void => {
   out.push({ _tag: "CloseWorker", worker: worker.id })
 }
 
-/** Work waits, and workers were let go: as many come back as have something to do. `offered`: items, not bound ones. */
-export const grow = (state: State, offered: (job: Job) => number, out: Array<Command>): void => {
-  const { processes } = state.options
-  let places = processes
+/** Places without a worker, and workers that are on their way to a place. */
+const freePlaces = ({ options, workers }: State): { readonly places: number; readonly starting: number } => {
+  let places = options.processes
   let starting = 0
-  for (const worker of state.workers.values()) {
+  for (const worker of workers.values()) {
     // a successor takes no other place than its predecessor's; that of one that was killed is taken when it is gone
     if (worker.predecessor !== undefined || worker.status === "closing") continue
     places--
     if (worker.status === "starting") starting++
   }
+  return { places, starting }
+}
+
+/** Workers that were let go come back, whether there is work for them or not. */
+export const comeBack = (state: State, out: Array<Command>): void => {
+  if (state.status !== "open") return
+  for (let { places } = freePlaces(state); places > 0; places--) addWorker(state, out)
+}
+
+/** Work waits, and workers were let go: as many come back as have something to do. `offered`: items, not bound ones. */
+export const grow = (state: State, offered: (job: Job) => number, out: Array<Command>): void => {
+  const { places, starting } = freePlaces(state)
   if (places <= 0) return
   let waiting = 0
   for (const job of state.jobs.values()) {

@@ -209,6 +209,8 @@ export type Event =
   /** The worker uses more memory than it may. */
   | { readonly _tag: "Outgrown"; readonly worker: number }
   | { readonly _tag: "IdleElapsed"; readonly worker: number }
+  /** Every place of the pool is to have its worker, also those that were let go. */
+  | { readonly _tag: "AllWanted" }
   /** The serializer refused the chunk; nothing of it was sent. */
   | { readonly _tag: "Unsent"; readonly worker: number; readonly run: number; readonly detail: unknown }
   /** What the worker is running, asked after a Cancel. `late`: the grace period is over. */

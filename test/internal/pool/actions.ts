@@ -334,6 +334,7 @@ const payloads = (job: SimJob, first: number, end: number): ReadonlyArray<Payloa
 const submit = (world: World, job: SimJob): void => {
   const count = job.plan.kind === "stream" ? 0 : job.plan.items.length
   // as a broadcast asks them
+  if (job.plan.bound >= 0) tell(world, { _tag: "AllWanted" })
   const living = world.workers.filter(({ closed, phase }) => phase !== "gone" && !closed)
   if (job.plan.bound >= 0 && living.length > 0) {
     job.options = { ...job.options, worker: living[job.plan.bound % living.length]!.id }

@@ -72,6 +72,7 @@ export const before = (world: World, event: Event): void => {
     case "WorkerReady":
     case "Outgrown":
     case "IdleElapsed":
+    case "AllWanted":
       return
     default: {
       const run = runOn(world, event.worker, event.run)

@@ -62,6 +62,11 @@ export const foretell = (world: World, event: Event): void => {
       if (isWaiting(worker) && isUp(worker)) worker.predecessor!.outlived = worker.predecessor!.outgrown
       return
     }
+    case "AllWanted": {
+      const missing = world.pool === "open" ? world.plan.processes - placed(world).length : 0
+      for (let i = 0; i < missing; i++) world.due.push(undefined)
+      return
+    }
     case "LaunchFailed":
     case "WorkerExited":
       return departs(world, workerAt(world, event.worker))
