@@ -627,8 +627,8 @@ export const suite = ({ claims, layer, name }: Method): void => {
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2, idleTimeToLive: "20 millis" })
           yield* allGone
-          const answers = yield* Pool.broadcast(pool, F.lives, 1)
-          assert.lengthOf(new Set(answers.map(({ worker }) => worker)), 2)
+          const answers = yield* Pool.broadcast(pool, T.current)
+          assert.lengthOf(new Set(answers.map(({ name }) => name)), 2)
         }))
 
       law("as many come back as there is work for", () =>
