@@ -628,7 +628,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const pool = yield* Pool.make({ processes: 2, idleTimeToLive: "20 millis" })
           yield* allGone
           const answers = yield* Pool.broadcast(pool, T.current)
-          assert.lengthOf(new Set(answers.map(({ name }) => name)), 2)
+          assert.lengthOf(new Set(answers.map(({ self }) => self.name)), 2)
         }))
 
       law("as many come back as there is work for", () =>
