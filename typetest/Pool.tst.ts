@@ -237,3 +237,27 @@ describe("the end of a pool", () => {
     expect(plain.pipe(Pool.close)).type.toBe<Effect.Effect<void>>()
   })
 })
+
+describe("what a pool tells", () => {
+  it("is told of every pool, and cannot fail", () => {
+    expect(Pool.stats(withDatabase)).type.toBe<Effect.Effect<Pool.Stats>>()
+    expect(plain.pipe(Pool.stats)).type.toBe<Effect.Effect<Pool.Stats>>()
+    expect(Pool.progress(withDatabase, { every: "1 second" })).type.toBe<Stream.Stream<Pool.Progress>>()
+    expect<Pool.Stats>().type.toBeAssignableTo<{
+      readonly queued: number
+      readonly running: number
+      readonly completed: number
+      readonly failed: number
+      readonly restarts: number
+      readonly killed: number
+      readonly workers: ReadonlyArray<{
+        readonly pid: number
+        readonly tasks: number
+        readonly startUpMillis: number
+        readonly busyMillis: number
+        readonly idleMillis: number
+        readonly rssBytes: number
+      }>
+    }>()
+  })
+})
