@@ -101,7 +101,7 @@ const eraseLine = "\u001b[2K"
  * **Gotchas**
  *
  * - What is logged to the same terminal meanwhile is written over the bar, which comes back below it.
- * - A terminal that cannot be written to ends the bar, not the program.
+ * - A terminal that cannot be written to disturbs nothing but the bar.
  *
  * **Example** (Around a map)
  *
@@ -135,7 +135,7 @@ export const show = <R>(
     const read = makeMeter(engine, yield* Clock.Clock)
     const draw = (now: Progress, end: string): Effect.Effect<void> =>
       Effect.flatMap(terminal.columns, (columns) => {
-        const line = render(now, { label: pool.name, ...options, columns })
+        const line = render(now, { ...options, label: options.label ?? pool.name, columns })
         return terminal.display(`${toLineStart}${eraseLine}${line}${end}`)
       }).pipe(Effect.ignore)
     yield* Effect.addFinalizer(() => Effect.suspend(() => draw(read(), "\n")))

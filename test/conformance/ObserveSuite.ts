@@ -163,6 +163,15 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.isTrue(odd.every((part) => typeof part === "string" && part.length > 0), String(odd))
         }))
 
+      law("that cannot be posted cost no result, and say so", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const pool = yield* Pool.make({ processes: 1 })
+          assert.strictEqual(yield* Effect.provide(Pool.apply(pool, O.logsDetached, 3), log.layer), 3)
+          const [text] = log.seen[0]!.message as ReadonlyArray<unknown>
+          assert.include(String(text), "could not cross")
+        }))
+
       law("of a process come out of the loggers around its start", () =>
         Effect.gen(function*() {
           const log = makeLog()
@@ -223,6 +232,31 @@ export const suite = ({ claims, layer, name }: Method): void => {
           }))
       }
 
+      law("of a tracer that throws cost no result", () =>
+        Effect.gen(function*() {
+          for (const when of ["start", "end"] as const) {
+            const log = makeLog()
+            const tracer = Tracer.make({
+              span: (options) => {
+                if (options.name !== "outer") return new Tracer.NativeSpan(options)
+                if (when === "start") throw new Error("no span")
+                const span = new Tracer.NativeSpan(options)
+                span.end = () => {
+                  throw new Error("no end")
+                }
+                return span
+              }
+            })
+            const pool = yield* Pool.make({ processes: 1 })
+            const results = yield* Pool.map(pool, O.spans, numbers(8)).pipe(
+              Effect.withSpan("call"),
+              Effect.withTracer(tracer),
+              Effect.provide(log.layer)
+            )
+            assert.lengthOf(results, 8)
+          }
+        }))
+
       law("that are not sampled are not told", () =>
         Effect.gen(function*() {
           const { spans, tracer } = makeTracer()
@@ -258,6 +292,18 @@ export const suite = ({ claims, layer, name }: Method): void => {
           for (const { idleMillis, rssBytes, startUpMillis } of workers) {
             assert.isTrue(idleMillis >= 0 && startUpMillis > 0 && rssBytes > 1e6, JSON.stringify(workers))
           }
+        }))
+
+      law("Pool.stats counts the item that runs as busy time", () =>
+        Effect.gen(function*() {
+          const log = makeLog()
+          const pool = yield* Pool.make({ processes: 1 })
+          const call = yield* Effect.forkChild(Effect.provide(Pool.apply(pool, O.logsAndWaits, 1), log.layer))
+          yield* log.until(1)
+          const busy = Effect.map(Pool.stats(pool), ({ workers }) => workers[0]!.busyMillis)
+          const before = yield* busy
+          yield* Effect.repeat(busy, { until: (now) => now > before })
+          yield* Fiber.interrupt(call)
         }))
 
       law("Pool.stats tells what runs and what waits", () =>

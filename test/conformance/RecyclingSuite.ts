@@ -9,6 +9,7 @@ import { Pool, Process } from "../../src/index.ts"
 import type { StartMethod } from "../../src/index.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
 import * as F from "../fixtures/flow.ts"
+import * as O from "../fixtures/observed.ts"
 import * as T from "../fixtures/tasks.ts"
 import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
 import { makeEvents, makeGate } from "./events.ts"
@@ -621,6 +622,18 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* gate.open
           const pool = yield* bounded("the pool was made")(Fiber.join(making))
           assert.strictEqual((yield* Pool.apply(pool, F.lives, 1)).item, 1)
+        }))
+
+      law("a worker that is let go and does not leave is killed after the grace period", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({
+            processes: 1,
+            idleTimeToLive: "20 millis",
+            gracePeriod: "50 millis",
+            initializer: O.clinging()
+          })
+          yield* allGone
+          yield* Pool.terminate(pool)
         }))
 
       law("broadcast brings those back that were let go, and reaches each place once", () =>

@@ -10,10 +10,14 @@ export interface PortChannel<in Out, out In> extends Channel<Out, In> {
   readonly drain: () => void
 }
 
-/** All that lies in the port's queue after this batch, as one. */
-const withQueued = <In>(port: MessagePort, batch: ReadonlyArray<In>): ReadonlyArray<In> => {
+/** A thread that speaks faster than it is heard must not keep the loop of the other from turning. */
+const mostAtOnce = 1000
+
+/** What lies in the port's queue after this batch, as one; about so much of it at most. */
+const withQueued = <In>(port: MessagePort, batch: ReadonlyArray<In>, most: number): ReadonlyArray<In> => {
   let all: Array<In> | undefined
   while (true) {
+    if ((all ?? batch).length >= most) return all ?? batch
     const received = receiveMessageOnPort(port) as { readonly message: ReadonlyArray<In> } | undefined
     if (received === undefined) return all ?? batch
     all ??= batch.slice()
@@ -33,7 +37,7 @@ export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In
     listen: (listener, onClose) => {
       onBatch = listener
       // one by one, each message would be answered by a message: under load none would ever be a batch
-      port.on("message", (batch: ReadonlyArray<In>) => listener(withQueued(port, batch)))
+      port.on("message", (batch: ReadonlyArray<In>) => listener(withQueued(port, batch, mostAtOnce)))
       // a batch that cannot be read is lost, and with it what it told: the channel is of no use any more
       port.on("messageerror", () => port.close())
       port.once("close", () => {
@@ -42,7 +46,7 @@ export const fromMessagePort = <Out, In>(port: MessagePort): PortChannel<Out, In
       })
     },
     drain: () => {
-      const rest = withQueued<In>(port, [])
+      const rest = withQueued<In>(port, [], Infinity)
       if (rest.length > 0) onBatch?.(rest)
     },
     close: () => {

@@ -3,7 +3,7 @@
  */
 import { autoSize, chunkMillis, fitting, maxChunkBytes, maxChunkItems, weightOfAll } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
-import { isActive, shareLeft, wear } from "./lives.ts"
+import { isActive, isBound, shareLeft, wear } from "./lives.ts"
 import type { Block, Chunk, Command, Job, State, Waiting, Worker } from "./model.ts"
 
 export const enqueue = (state: State, job: Job): void => {
@@ -23,7 +23,8 @@ const sizeFor = (state: State, job: Job): number => {
   const { chunkSize, task, timeoutMillis, window } = job.options
   if (timeoutMillis !== undefined) return 1 // the limit is each item's own
   // a consumer who takes ten results has not asked for twenty thousand items
-  const most = window === "auto" ? Math.max(firstChunkItems, job.consumed) : maxChunkItems
+  const wanted = window === "auto" ? Math.max(firstChunkItems, job.consumed) : maxChunkItems
+  const most = Math.min(wanted, Math.max(1, Math.floor(maxChunkBytes / Math.max(1, job.itemBytes))))
   return chunkSize === "auto"
     ? Math.min(
       most,
@@ -120,7 +121,7 @@ const serveIdle = (state: State, out: Array<Command>): boolean => {
     return released // which may be room for the others
   }
   if (needsIdle(state, job)) {
-    const worker = leastLoaded(state, (one) => isIdle(one) && !isKept(state, one))
+    const worker = leastLoaded(state, (one) => isIdle(one) && !isBound(state, one))
     if (worker === undefined) {
       const reserved = state.reserved === undefined ? undefined : state.workers.get(state.reserved)
       if (reserved === undefined || !isActive(reserved)) state.reserved = leastLoaded(state, isActive)?.id
@@ -138,7 +139,7 @@ const serveShared = (state: State, out: Array<Command>): boolean => {
   const job = frontOf(state, state.turn, out)
   if (job === undefined) return false
   if (!needsIdle(state, job)) {
-    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved && !isKept(state, one))
+    const worker = leastLoaded(state, (one) => hasRoom(one) && one.id !== state.reserved && !isBound(state, one))
     if (worker === undefined) return false
     handOut(state, worker, job, out)
     state.sharedFirst = false
@@ -157,13 +158,6 @@ const serveBound = (state: State, out: Array<Command>): void => {
     }
     if (job.stopped || job.waiting === 0) state.bound.delete(job)
   }
-}
-
-const isKept = (state: State, worker: Worker): boolean => {
-  for (const job of state.bound) {
-    if (job.worker === worker.id) return true
-  }
-  return false
 }
 
 export const assign = (state: State, out: Array<Command>): void => {
@@ -200,6 +194,8 @@ const take = (state: State, job: Job, count: number): Chunk => {
     if (items.length < count && joins(block)) items = gather(job, block, items, block.first + offset, count)
   }
   job.waiting -= items.length
+  const bytes = weightOfAll(items)
+  job.itemBytes = (job.itemBytes + bytes / items.length) / 2
   const first = block.first + offset
   if (first >= job.frontier) {
     job.frontier = first + items.length
@@ -213,7 +209,7 @@ const take = (state: State, job: Job, count: number): Chunk => {
     marked: block.marked,
     moves: block.moves,
     itemMillis: state.means[job.options.task] ?? aheadMillis,
-    bytes: weightOfAll(items),
+    bytes,
     at: block.at,
     reported: 0,
     announced: -1,
@@ -271,7 +267,7 @@ export const giveBack = (state: State, chunk: Chunk, from: number, limit: number
     marked: chunk.marked,
     moves: chunk.moves,
     limit,
-    at: chunk.at
+    at: undefined
   }
   // in the order of the items: whoever wants the results in order waits for the first of them
   const before: Array<Waiting> = []

@@ -143,6 +143,7 @@ const submit = (
     stopped: false,
     cancelling: 0,
     queued: false,
+    itemBytes: 0,
     attempts: undefined
   }
   if (state.status !== "open") {

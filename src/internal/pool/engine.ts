@@ -273,9 +273,7 @@ const performOn = (
     case "Kill":
       return kill(engine, worker)
     case "CloseWorker":
-      if (worker.child === undefined) worker.launching.interruptUnsafe()
-      else worker.child.channel.post([[Kind.Close]])
-      return
+      return close(engine, worker)
   }
 }
 
@@ -295,6 +293,15 @@ const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
     after(Math.max(graceMillis, 2 * answerMillis), () => ask(true))
   ]
   worker.graces.set(run, () => asked.forEach((giveUp) => giveUp()))
+}
+
+/** At the end of the pool its finalizers have their time; one that leaves before that is not counted any more. */
+const close = ({ options, state }: Engine, worker: Worker): void => {
+  const { child } = worker
+  if (child === undefined) return worker.launching.interruptUnsafe()
+  child.channel.post([[Kind.Close]])
+  if (state.status === "ended") return
+  worker.leaveTimer = after(options.graceMillis, () => child.kill("SIGKILL"))
 }
 
 const kill = (engine: Engine, worker: Worker): void => {
@@ -338,7 +345,8 @@ const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | 
     })
   })
 
-const noteTime = ({ runTimes }: Engine, message: ToParent): void => {
+const noteTime = ({ runTimes }: Engine, worker: Worker, message: ToParent): void => {
+  if (message[0] === Kind.Started) worker.runningSince = performance.now()
   if (message[0] === Kind.Successes) addTime(runTimes, message[5] / message[3].length, message[3].length)
   else if (message[0] === Kind.Failure) addTime(runTimes, message[4], 1)
 }
@@ -357,7 +365,7 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
   child.onMessages((batch) => {
     for (const message of batch) {
       const event = toEvent(worker.id, message)
-      noteTime(engine, message)
+      noteTime(engine, worker, message)
       if (event !== undefined) dispatch(engine, event)
       else ear.hear(message, contextOf)
     }

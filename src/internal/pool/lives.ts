@@ -86,7 +86,8 @@ const successorOf = (state: State, worker: Worker): Worker | undefined =>
 
 const hasReadySuccessor = (state: State, worker: Worker): boolean => successorOf(state, worker)?.status === "ready"
 
-const isBound = (state: State, worker: Worker): boolean => {
+/** Is a job waiting for it alone? */
+export const isBound = (state: State, worker: Worker): boolean => {
   for (const job of state.bound) {
     if (job.worker === worker.id) return true
   }

@@ -63,6 +63,8 @@ export interface Job {
   /** Chunks that the job waits for, when it is stopped. */
   cancelling: number
   queued: boolean
+  /** What an item of it weighs, by those that were handed out last. */
+  itemBytes: number
   attempts: Map<number, number> | undefined
 }
 

@@ -59,15 +59,18 @@ export const workersOf = (engine: Engine): Effect.Effect<ReadonlyArray<WorkerSta
     )
   )
 
-const statsOf = (state: State, { child, id, readyAt }: Worker, rssBytes: number): WorkerStats => {
+const statsOf = (state: State, { child, id, readyAt, runningSince }: Worker, rssBytes: number): WorkerStats => {
   const worker = state.workers.get(id)
-  const busyMillis = worker?.busyMillis ?? 0
+  const now = performance.now()
+  // the item that runs has not been reported
+  const current = worker !== undefined && worker.chunks.length > 0 && runningSince > 0 ? now - runningSince : 0
+  const busyMillis = (worker?.busyMillis ?? 0) + current
   return {
     pid: child?.pid ?? 0,
     tasks: worker?.tasks ?? 0,
     startUpMillis: child?.startUpMillis ?? 0,
     busyMillis,
-    idleMillis: Math.max(0, performance.now() - readyAt - busyMillis),
+    idleMillis: Math.max(0, now - readyAt - busyMillis),
     rssBytes
   }
 }
@@ -80,7 +83,7 @@ const memoryOf = ({ child }: Worker): Effect.Effect<number> =>
     }
     const impatient = setTimeout(give, patienceMillis, 0)
     child?.memory(give)
-    child?.onExit(() => give(0))
+    return Effect.sync(() => clearTimeout(impatient))
   })
 
 // ---------------------------------------------------------------------------------------------------- metrics

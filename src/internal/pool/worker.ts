@@ -32,6 +32,10 @@ export interface Worker {
   readonly limits: Map<number, () => void>
   /** How to stop looking whether it is idle. */
   idleTimer: (() => void) | undefined
+  /** How to give up the wait for one that was told to leave. */
+  leaveTimer: (() => void) | undefined
+  /** Since when the item runs that it has announced. */
+  runningSince: number
 }
 
 export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessError>): Worker => ({
@@ -45,7 +49,9 @@ export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessErro
   known: new Set(),
   graces: new Map(),
   limits: new Map(),
-  idleTimer: undefined
+  idleTimer: undefined,
+  leaveTimer: undefined,
+  runningSince: 0
 })
 
 const flagsOf = (chunk: Chunk): number =>
@@ -159,6 +165,7 @@ export const askRunning = (worker: Worker, run: number, answer: (running: number
 
 export const clearTimers = (worker: Worker): void => {
   worker.idleTimer?.()
+  worker.leaveTimer?.()
   for (const timers of [worker.graces, worker.limits]) {
     for (const cancel of timers.values()) cancel()
     timers.clear()

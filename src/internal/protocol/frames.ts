@@ -80,12 +80,21 @@ type ViewConstructor = new(buffer: ArrayBuffer) => ArrayBufferView
 
 const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
+const tagOfTypedArray = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag
+)!.get!
+
+/** Also of a class of the user's, whatever that calls itself. */
+const nameOfView = (view: ArrayBufferView): string =>
+  view instanceof DataView ? "DataView" : String(tagOfTypedArray.call(view))
+
 class Serializer extends DefaultSerializer {
   readonly attachments: Array<Uint8Array> = []
 
   /** Node's own writes a view's class by a number of its own; a Buffer arrives as what structured clone gives for it. */
   _writeHostObject(view: ArrayBufferView): void {
-    const name = Object.prototype.toString.call(view).slice("[object ".length, -1)
+    const name = nameOfView(view)
     const kind = viewNames.indexOf(name)
     if (kind < 0) throw new DOMException(`${name} could not be cloned.`, "DataCloneError")
     if (view.byteLength >= leastAttached) {
@@ -203,11 +212,13 @@ interface Target {
 const mostClaimed = 64 * 1024 * 1024
 const firstOfMany = 256 * 1024
 
-const makeTarget = (size: number): Target => ({ size, bytes: new Uint8Array(size <= mostClaimed ? size : 0) })
+/** Nothing is taken before the first byte of it is there. */
+const makeTarget = (size: number): Target => ({ size, bytes: new Uint8Array(0) })
 
 const makeRoom = (target: Target, needed: number): void => {
   if (target.bytes.length >= needed) return
-  const larger = new Uint8Array(Math.min(target.size, Math.max(needed, firstOfMany, 2 * target.bytes.length)))
+  const wanted = target.size <= mostClaimed ? target.size : Math.max(needed, firstOfMany, 2 * target.bytes.length)
+  const larger = new Uint8Array(Math.min(target.size, wanted))
   larger.set(target.bytes)
   target.bytes = larger
 }

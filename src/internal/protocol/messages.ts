@@ -99,6 +99,7 @@ export interface EncodedLog {
 /** Ids of spans are those of the child: its parent makes spans of its own for them. */
 export interface EncodedSpanStart {
   readonly id: string
+  readonly traceId: string
   readonly parent: string | undefined
   readonly name: string
   readonly kind: SpanKind

@@ -49,6 +49,7 @@ export const forwardingLogger = ({ border, encodeCause, say }: ObserverOptions):
 const tell = (span: Tracer.NativeSpan, run: number, { border, encodeCause, say }: ObserverOptions): Tracer.Span => {
   say([Kind.SpanStarted, run, {
     id: span.spanId,
+    traceId: span.traceId,
     parent: Option.getOrUndefined(span.parent)?.spanId,
     name: span.name,
     kind: span.kind,

@@ -3,6 +3,7 @@
  * failure of its own item.
  */
 import type { Channel } from "../channel/Channel.ts"
+import { wordsOf } from "../codec/errors.ts"
 import { prepare } from "../codec/values.ts"
 import { bundleSuccesses } from "../protocol/bundles.ts"
 import { flagFailFast, Kind } from "../protocol/messages.ts"
@@ -41,6 +42,39 @@ const silentMillis = 0.25
 /** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
 const largestSnapshot = 16 * 1024
 
+type Hearsay = Extract<
+  ToParent,
+  readonly [typeof Kind.Log | typeof Kind.SpanStarted | typeof Kind.SpanEnded, ...ReadonlyArray<unknown>]
+>
+
+const isHearsay = (message: ToParent): message is Hearsay =>
+  message[0] === Kind.Log || message[0] === Kind.SpanStarted || message[0] === Kind.SpanEnded
+
+const nothing = { value: {}, marked: false }
+
+/** What is left of a log line or a span that cannot cross as it is. */
+const shorten = (message: Hearsay, why: string): ToParent | undefined => {
+  if (message[0] === Kind.Log) {
+    const value = [`A log line could not cross to its parent: ${why}`]
+    return [Kind.Log, message[1], {
+      ...message[2],
+      message: { value, marked: false },
+      annotations: nothing,
+      cause: undefined
+    }]
+  }
+  if (message[0] === Kind.SpanEnded) {
+    return [Kind.SpanEnded, message[1], {
+      ...message[2],
+      attributes: nothing,
+      events: [],
+      links: [],
+      failure: undefined
+    }]
+  }
+  return undefined
+}
+
 /** `isIdle`: nothing of what was named can be reported any more. */
 export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => boolean): Reports => {
   /** The task of each run that has something unreported, for messages. */
@@ -51,6 +85,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
   /** Something in the outbox could still be changed by the code that made it. */
   let loose = false
   let hasFailed = false
+  let isPosting = false
 
   /** Posts what is there; when it cannot be cloned after all, each message by itself, and the offender as a failure. */
   const flush = (): void => {
@@ -104,8 +139,20 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     } else if (message[0] === Kind.Failure) {
       const [, run, index, , millis] = message
       channel.post([[Kind.Failure, run, index, border(reasonOf(cause, "error", nameOfRun(run))), millis]])
+    } else if (isHearsay(message)) {
+      const words = shorten(message, wordsOf(cause))
+      if (words !== undefined) postHearsay(words)
     } else {
       throw cause
+    }
+  }
+
+  /** Nobody waits for it: what cannot cross even shortened is dropped. */
+  const postHearsay = (message: ToParent): void => {
+    try {
+      channel.post([message])
+    } catch {
+      // the task goes on without it
     }
   }
 
@@ -162,7 +209,14 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     flush,
     tell: (message) => {
       outbox.push(message)
-      flush()
+      if (performance.now() - lastFlush >= silentMillis) return flush()
+      // many at once are posted together
+      if (isPosting) return
+      isPosting = true
+      queueMicrotask(() => {
+        isPosting = false
+        flush()
+      })
     },
     success: reportSuccess,
     failure: reportFailure,

@@ -82,7 +82,7 @@ export const startSession = (host: SessionHost): Session => {
     let now = stretchBegan
     while (queue.length > 0) {
       const run = queue[0]!
-      weigh(now, weighMillis)
+      weigh(now)
       if (run.cancelled || run.index >= run.items.length) {
         queue.shift()
         if (run.cancelled) {
@@ -117,7 +117,7 @@ export const startSession = (host: SessionHost): Session => {
       else return
     }
     host.progress[0] = -1
-    weigh(now, 0)
+    if (memoryLimit !== undefined && hasRun) weighSoon()
     reports.flush()
   }
 
@@ -125,14 +125,27 @@ export const startSession = (host: SessionHost): Session => {
     index > 0 && (flags & flagReturns) !== 0 && now - beganAt > returnMillis
 
   /** Says when too much memory is used, once. */
-  const weigh = (now: number, pause: number): void => {
+  const weigh = (now: number): void => {
     // one that has run nothing is as large as any other
-    if (memoryLimit === undefined || !hasRun || now < weighedAt + pause) return
+    if (memoryLimit === undefined || !hasRun || now < weighedAt + weighMillis) return
     weighedAt = now
     const bytes = host.memory()
     if (bytes <= memoryLimit) return
     memoryLimit = undefined
     reports.say([Kind.Outgrown, bytes])
+  }
+
+  let isWeighingSoon = false
+  /** What it has grown by with its last items is seen too. */
+  const weighSoon = (): void => {
+    if (isWeighingSoon) return
+    isWeighingSoon = true
+    setTimeout(() => {
+      isWeighingSoon = false
+      if (ended) return
+      weigh(performance.now())
+      reports.flush()
+    }, weighMillis).unref()
   }
 
   /** Holds the queue until the returned function is called; a wait that was given up meanwhile resumes nothing. */

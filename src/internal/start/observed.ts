@@ -94,9 +94,19 @@ export const makeEar = (speaker: Speaker): Ear => {
   /** The parent's spans by the child's ids; a span that outlives its run is ended by the end of the child. */
   const spans = new Map<string, Tracer.Span>()
 
+  /** The span itself; or what is known of it, when it was another's, or its own call has ended. */
+  const parentOf = (given: EncodedSpanStart, context: Context.Context<never>): Option.Option<Tracer.AnySpan> => {
+    const around = Context.getOption(context, Tracer.ParentSpan)
+    if (given.parent === undefined) return around
+    const known = spans.get(given.parent)
+    if (known !== undefined) return Option.some(known)
+    return Option.isSome(around) && around.value.spanId === given.parent
+      ? around
+      : Option.some(Tracer.externalSpan({ traceId: given.traceId, spanId: given.parent, sampled: given.sampled }))
+  }
+
   const start = (given: EncodedSpanStart, context: Context.Context<never>): void => {
-    const known = given.parent === undefined ? undefined : spans.get(given.parent)
-    const parent = known === undefined ? Context.getOption(context, Tracer.ParentSpan) : Option.some(known)
+    const parent = parentOf(given, context)
     const span = Context.get(context, Tracer.Tracer).span({
       name: given.name,
       parent,
@@ -130,17 +140,30 @@ export const makeEar = (speaker: Speaker): Ear => {
     )
   }
 
+  /** A tracer is the user's code: what it throws must not cost the results that come behind. */
+  let hasThrown = false
+  const guard = (run: () => void): void => {
+    try {
+      run()
+    } catch (defect) {
+      if (hasThrown) return
+      hasThrown = true
+      const said = `The tracer has thrown, and the spans of ${speaker.identity.name} are incomplete`
+      Effect.runFork(Effect.logWarning(said, Cause.die(defect)))
+    }
+  }
+
   return {
     hear: (message, context) => {
       switch (message[0]) {
         case Kind.Log:
-          emit(speaker, message[2], context(message[1]))
+          guard(() => emit(speaker, message[2], context(message[1])))
           return true
         case Kind.SpanStarted:
-          start(message[2], context(message[1]))
+          guard(() => start(message[2], context(message[1])))
           return true
         case Kind.SpanEnded:
-          end(message[2])
+          guard(() => end(message[2]))
           return true
         default:
           return false
@@ -148,7 +171,7 @@ export const makeEar = (speaker: Speaker): Ear => {
     },
     close: () => {
       const now = BigInt(Date.now()) * 1_000_000n
-      for (const span of spans.values()) span.end(now, Exit.interrupt())
+      for (const span of spans.values()) guard(() => span.end(now, Exit.interrupt()))
       spans.clear()
     }
   }
