@@ -74,12 +74,21 @@ const isIdle = (worker: Worker): boolean => isActive(worker) && worker.chunks.le
 const needsIdle = (state: State, job: Job): boolean =>
   state.means[job.options.task] === undefined || Deque.peek(job.blocks)?.block.moves !== undefined
 
+/** Estimates that differ by less are the same. */
+const alikeMillis = 0.05
+
+/** Among those that are alike it is the count: what has just reported is given more, and is told all of it at once. */
+const hasLess = (one: Worker, other: Worker): boolean => {
+  const more = one.millis - other.millis
+  return Math.abs(more) < alikeMillis && one.items !== other.items ? one.items < other.items : more < 0
+}
+
 const leastLoaded = (state: State, suits: (worker: Worker) => boolean): Worker | undefined => {
   let best: Worker | undefined
   for (const worker of state.workers.values()) {
     if (!suits(worker)) continue
     // one that only cancels has no load, but it is not idle
-    if (best === undefined || worker.millis < best.millis || (isIdle(worker) && !isIdle(best))) best = worker
+    if (best === undefined || hasLess(worker, best) || (isIdle(worker) && !isIdle(best))) best = worker
   }
   return best
 }
