@@ -74,6 +74,25 @@ const isLiving = (pid: number): boolean => {
   }
 }
 
+/** The timers of an hour and more that are running, with their milliseconds. */
+const longTimers = Effect.acquireRelease(
+  Effect.sync(() => {
+    const { clearTimeout, setTimeout } = globalThis
+    const running = new Map<unknown, number>()
+    globalThis.setTimeout = Object.assign((then: () => void, millis = 0) => {
+      const timer = setTimeout(then, millis)
+      if (millis >= 3_600_000) running.set(timer, millis)
+      return timer
+    }, setTimeout)
+    globalThis.clearTimeout = (timer) => {
+      running.delete(timer)
+      clearTimeout(timer)
+    }
+    return { running, restore: () => Object.assign(globalThis, { clearTimeout, setTimeout }) }
+  }),
+  ({ restore }) => Effect.sync(restore)
+).pipe(Effect.map(({ running }) => running))
+
 export const suite = ({ claims, layer, name }: Method): void => {
   const law = <E>(
     title: string,
@@ -385,6 +404,27 @@ export const suite = ({ claims, layer, name }: Method): void => {
     })
 
     describe("a limit of time", () => {
+      law("leaves no timer behind, however its item ends", () =>
+        Effect.gen(function*() {
+          const timers = yield* longTimers
+          const events = yield* makeEvents
+          yield* Effect.scoped(Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1, gracePeriod: "1 hour", idleTimeToLive: "2 hours" })
+            const options = { timeout: "1 hour" } as const
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 3, options), 9)
+            const told = { path: events.path, name: "a" }
+            const call = yield* Effect.forkChild(Pool.apply(pool, T.waits, told, options), { startImmediately: true })
+            yield* events.until("a started")
+            yield* Fiber.interrupt(call)
+            if (claims.exits) {
+              const exit = yield* Effect.exit(Pool.apply(pool, T.exits, 3, options))
+              assert.strictEqual(reasonOf(exit)._tag, "WorkerExited")
+            }
+            assert.notInclude([...timers.values()], 3_600_000)
+          }))
+          assert.strictEqual(timers.size, 0)
+        }))
+
       law("of an item does not count its time in the queue", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 1 })

@@ -306,6 +306,27 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* Fiber.interrupt(call)
         }))
 
+      law(
+        "a worker's times are no longer than it has lived, and those of run are those that workers were busy",
+        () =>
+          Effect.gen(function*() {
+            const began = performance.now()
+            const pool = yield* Pool.make({ name: "Timed", processes: 1 })
+            yield* Pool.map(pool, T.busy, numbers(100).map(() => 1), { chunkSize: 50 })
+            yield* Pool.map(pool, T.square, numbers(5000)) // most are reported together
+            const { workers } = yield* Pool.stats(pool)
+            const lived = performance.now() - began
+            const { busyMillis, idleMillis, startUpMillis } = workers[0]!
+            assert.isAtLeast(busyMillis, 100)
+            assert.isAtMost(startUpMillis + busyMillis + idleMillis, lived)
+            const runTimes = (yield* Metric.snapshot).find(({ attributes, id }) =>
+              id === "multiprocessing_pool_run_time_millis" && attributes?.["pool"] === "Timed"
+            )?.state as Metric.HistogramState
+            assert.strictEqual(runTimes.count, 5100)
+            assert.closeTo(runTimes.sum, busyMillis, 0.001)
+          }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+      )
+
       law("Pool.stats tells what runs and what waits", () =>
         Effect.gen(function*() {
           const log = makeLog()

@@ -344,13 +344,15 @@ export const suite = ({ claims, layer, name }: Method): void => {
       law("a failure comes after the results of the items before it", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2 })
-          const results: Array<number> = []
-          const exit = yield* Pool.imap(pool, T.squareRoot, [1, 4, 9, -1, 16], { chunkSize: 2 }).pipe(
-            Stream.runForEach((root) => Effect.sync(() => results.push(root))),
-            Effect.exit
-          )
-          assert.deepStrictEqual(results, [1, 2, 3])
-          assert.instanceOf(Option.getOrThrow(Exit.findErrorOption(exit)), T.NegativeInput)
+          for (const pause of [0, 50]) {
+            const results: Array<number> = []
+            const exit = yield* Pool.imap(pool, T.squareRoot, [1, 4, 9, -1, 16], { chunkSize: 2 }).pipe(
+              Stream.runForEach((root) => Effect.andThen(Effect.sync(() => results.push(root)), Effect.sleep(pause))),
+              Effect.exit
+            )
+            assert.deepStrictEqual(results, [1, 2, 3])
+            assert.instanceOf(Option.getOrThrow(Exit.findErrorOption(exit)), T.NegativeInput)
+          }
         }))
 
       law("a failure of the source comes after the results of the items before it", () =>
@@ -401,6 +403,48 @@ export const suite = ({ claims, layer, name }: Method): void => {
               items.map((item) => typeof item === "number" ? item * item : "CodecFailed")
             )
           }
+        }))
+
+      law(
+        "an item that cannot cross fails imap after the results of the items before it",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const results: Array<number> = []
+            const wrong = (() => 1) as unknown as number
+            const source = Stream.fromIterable([1, 2, wrong, 4])
+            const exit = yield* Pool.imap(pool, T.square, source).pipe(
+              Stream.runForEach((square) => Effect.sync(() => results.push(square))),
+              Effect.exit
+            )
+            assert.deepStrictEqual(results, [1, 4])
+            assert.strictEqual(reasonOf(exit)._tag, "CodecFailed")
+          })
+      )
+
+      law("imapExit pulls no further ahead for items that cannot cross", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const { items, seen } = makeSource()
+          const wrong = (() => 1) as unknown as number
+          const source = function*(): Generator<number, void, undefined> {
+            for (const item of items()) yield item < 50 ? wrong : item
+          }
+          let taken = 0
+          yield* Pool.imapExit(pool, T.square, source(), { buffer: 2, chunkSize: 1 }).pipe(
+            Stream.tap(() => Effect.sleep(++taken > 50 ? 50 : 0)),
+            Stream.take(55),
+            Stream.runDrain
+          )
+          assert.isAtMost(seen.pulled, 75)
+        }))
+
+      law("map stops at the first result that does not fit its schema", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const exit = yield* Effect.exit(Pool.map(pool, T.cannotBeRead, numbers(5000), { chunkSize: 1 }))
+          assert.strictEqual(reasonOf(exit)._tag, "CodecFailed")
+          assert.isBelow((yield* Pool.stats(pool)).completed, 5000)
         }))
 
       law("map over a stream ends when a result does not fit its schema", () =>
@@ -815,6 +859,23 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.strictEqual(reasonOf(exits[29]!)._tag, "Closed")
           })
       )
+
+      if (claims.killsBusy) {
+        law("terminated, imapExit gives the outcomes that nobody has taken yet", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const seen: Array<unknown> = []
+            yield* Pool.imapExit(pool, T.busy, [1, 60, 1e6], { chunkSize: 1 }).pipe(
+              Stream.runForEach(Effect.fnUntraced(function*(exit) {
+                seen.push(Exit.isSuccess(exit) ? exit.value : reasonOf(exit)._tag)
+                if (seen.length > 1) return
+                while ((yield* Pool.stats(pool)).completed < 2) yield* Effect.sleep(10)
+                yield* Pool.terminate(pool)
+              }))
+            )
+            assert.deepStrictEqual(seen, [1, 60, "Closed"])
+          }))
+      }
 
       law("terminated, it settles everything that was pending", () =>
         Effect.gen(function*() {

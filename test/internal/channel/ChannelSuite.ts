@@ -137,6 +137,16 @@ export const suite = (name: string, make: () => Pair, claims: ChannelClaims): vo
       assert.deepStrictEqual(value.list, [1, 2])
     })
 
+    law("a large view arrives as it was when it was posted", async () => {
+      const [a, b] = open()
+      const bytes = new Uint8Array(300_000).fill(1)
+      a.post([bytes])
+      bytes.fill(9)
+      const atB = receive(b)
+      await atB.until(1)
+      assert.isTrue((atB.messages[0] as Uint8Array).every((byte) => byte === 1))
+    })
+
     law("a large batch arrives", async () => {
       const [a, b] = open()
       const atB = receive(b)

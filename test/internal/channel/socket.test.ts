@@ -2,11 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import type { ChildProcess, StdioOptions } from "node:child_process"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { closeSync, openSync } from "node:fs"
 import { PassThrough } from "node:stream"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import type { Channel } from "../../../src/internal/channel/Channel.ts"
-import { fromStreams } from "../../../src/internal/channel/socket.ts"
+import { fromDescriptor, fromStreams } from "../../../src/internal/channel/socket.ts"
 import { encodeFrame, isFrameTooLarge, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 import { receive } from "./ChannelSuite.ts"
 
@@ -83,6 +84,17 @@ describe("a socket channel that receives what is no message", () => {
     await new Promise<void>((resolve) => void writable.once("close", resolve))
     channel.post(["nobody"])
   }, timeout)
+
+  it("is silent when its descriptor cannot be written to", () => {
+    const descriptor = openSync(import.meta.filename, "r")
+    try {
+      const channel = fromDescriptor(new PassThrough(), descriptor, maxFrameBytes)
+      channel.post(["nobody"])
+      channel.post(["nobody"])
+    } finally {
+      closeSync(descriptor)
+    }
+  })
 
   it("refuses a batch beyond the limit before a byte of it is written", () => {
     const writable = new PassThrough()

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import {
   findInitializer,
   findTask,
   initializerOf,
   moduleUrl,
   namesOf,
-  taskOf
+  taskOf,
+  usesEffect
 } from "../../../src/internal/codec/registry.ts"
 import * as Initializer from "../../../src/Initializer.ts"
 import * as Task from "../../../src/Task.ts"
@@ -67,6 +68,15 @@ describe("a definition", () => {
         /^Task\.sync: the name must be a non-empty string, but it is /
       )
     }
+  })
+
+  it("needs effect when it returns an Effect or has a schema on either side", () => {
+    const handler = () => 1
+    const uses = (task: object): boolean => usesEffect(taskOf(task))
+    assert.isFalse(uses(Task.sync("plain", { module, handler })))
+    assert.isTrue(uses(Task.sync("payload", { module, payload: Schema.Number, handler })))
+    assert.isTrue(uses(Task.sync("success", { module, success: Schema.Number, handler })))
+    assert.isTrue(uses(Task.make("effect", { module, handler: () => Effect.succeed(1) })))
   })
 
   it("is told from what is none", () => {

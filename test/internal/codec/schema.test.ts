@@ -15,7 +15,8 @@ import {
   Redacted,
   Result,
   Schema,
-  SchemaGetter
+  SchemaGetter,
+  SchemaTransformation
 } from "effect"
 import * as Transferable from "effect/workers/Transferable"
 import { valueCodec } from "../../../src/internal/codec/schema.ts"
@@ -257,6 +258,40 @@ describe("what stands on the wire", () => {
   })
 })
 
+describe("the plain form of a recursive schema", () => {
+  it("is worked out once, however deep a value is", () => {
+    class Note {
+      readonly text: string
+      constructor(text: string) {
+        this.text = text
+      }
+    }
+    let asked = 0
+    const note = Schema.declare((u): u is Note => u instanceof Note, {
+      expected: "Note",
+      toCodecJson: () => {
+        asked++
+        return Schema.link<Note>()(
+          Schema.String,
+          SchemaTransformation.transform({ decode: (text) => new Note(text), encode: ({ text }) => text })
+        )
+      }
+    })
+    interface Notes {
+      readonly note: Note
+      readonly below: ReadonlyArray<Notes>
+    }
+    const Notes: Schema.Codec<Notes, any> = Schema.Struct({
+      note,
+      below: Schema.Array(Schema.suspend((): Schema.Codec<Notes, any> => Notes))
+    })
+    let notes: Notes = { note: new Note("0"), below: [] }
+    for (let i = 1; i <= 20; i++) notes = { note: new Note(String(i)), below: [notes] }
+    assert.deepStrictEqual(cross(Notes, notes, frame), notes)
+    assert.strictEqual(asked, 1)
+  })
+})
+
 describe("values without an equality", () => {
   it("a URL arrives as a URL", () => {
     const url = cross(Schema.Struct({ url: Schema.URL }), { url: new URL("http://localhost/a?b=c") }, frame).url
@@ -326,6 +361,15 @@ describe("buffers that the schema marks", () => {
     wireOf(Schema.Struct({ bytes: Schema.Uint8Array }), { bytes: new Uint8Array(4) }, transfers)
     decode(Moved, { name: "x", bytes: new Uint8Array(1) })
     assert.deepStrictEqual(transfers, [])
+  })
+
+  it("of a value that does not fit stay where they are, also when the next value moves", () => {
+    const Late = Schema.Struct({ bytes: Transferable.Uint8Array, name: Schema.String })
+    const transfers: Array<ArrayBuffer> = []
+    assert.isTrue(Exit.isFailure(codecOf(Late).encode({ bytes: new Uint8Array([1]), name: 5 }, [])))
+    const bytes = new Uint8Array([2])
+    wireOf(Late, { bytes, name: "x" }, transfers)
+    assert.deepStrictEqual(transfers, [bytes.buffer])
   })
 
   it("shared memory is not among them", () => {

@@ -283,6 +283,16 @@ describe("what is refused", () => {
     assert.match(refusal(value), /^payload is nested more than 500 levels deep, which cannot cross/)
   })
 
+  it("a value that is nested as deeply as it may be crosses, one level more is refused", () => {
+    const nested = (levels: number): unknown => {
+      let value: unknown = []
+      for (let i = 0; i < levels; i++) value = [value]
+      return value
+    }
+    for (const carry of [byClone, byFrame]) same(nested(500), cross(nested(500), carry))
+    assert.match(refusal(nested(501)), /^payload is nested more than 500 levels deep, which cannot cross/)
+  })
+
   it("an error is no reason to let through what is refused beside it", () => {
     assert.match(refusal([new Error("x"), { f: () => {} }]), /^payload\[1\]\.f is a function/)
   })
@@ -368,6 +378,19 @@ describe("what must not be lost", () => {
     let error: Error = Object.assign(new Error("first"), { retry: () => {} })
     for (let i = 0; i < 3000; i++) error = new Error(`after ${i}`, { cause: error })
     assert.strictEqual(carried(error).message, "after 2999")
+  })
+
+  it("what is nested too deeply is cut off where it could no longer be read", () => {
+    let value: unknown = "the bottom"
+    for (let i = 0; i < 1000; i++) value = [value]
+    const error = carried(Object.assign(new Error("deep"), { value, code: 5 }))
+    assert.strictEqual(error.code, 5)
+    let levels = 0
+    let inner: any = error.value
+    for (; Array.isArray(inner); levels++) inner = inner[0]
+    assert.isAtMost(levels, 500)
+    assert.isAbove(levels, 400)
+    assert.match(inner, /^\[/)
   })
 
   it("an error whose field cannot be read crosses without it", () => {

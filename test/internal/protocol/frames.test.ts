@@ -292,6 +292,21 @@ describe("a large view", () => {
     return received
   }
 
+  it("and a large value are pending until their last byte is there", () => {
+    for (const value of [[new Uint8Array(100_000)], "x".repeat(100_000)]) {
+      const stream = wholeFrame(value, maxFrameBytes)
+      const reader = makeFrameReader(maxFrameBytes)
+      let pushed = 0
+      for (const part of cut(stream, [4, 20, 300, 70_000, stream.length - 1])) {
+        let bodies = 0
+        reader.push(part, () => bodies++)
+        pushed += part.length
+        assert.strictEqual(bodies, pushed === stream.length ? 1 : 0)
+        assert.strictEqual(reader.pending(), pushed === stream.length ? 0 : pushed)
+      }
+    }
+  })
+
   it("is attached: the same object twice is one, and its bytes are not in the value", () => {
     const large = new Uint8Array(100_000).fill(3)
     const parts = encodeFrame([large, { again: large }], maxFrameBytes)
@@ -321,6 +336,22 @@ describe("a large view", () => {
         }
       }
     }
+  })
+
+  it("of more than is claimed at once arrives whole, its memory grows with what comes", () => {
+    const size = 64 * 1024 * 1024 + 5
+    const large = new Uint8Array(size)
+    for (let i = 0; i < size; i += 50_000) large[i] = 1 + (i % 251)
+    const [frame, bytes] = encodeFrame(large, maxFrameBytes)
+    const reader = makeFrameReader(maxFrameBytes)
+    const received: Array<unknown> = []
+    const push = (block: Buffer): void =>
+      reader.push(block, (body, attachments) => received.push(decodeBody(body, attachments)))
+    push(frame)
+    const stream = Buffer.from(bytes!.buffer)
+    for (let at = 0; at < size; at += 700_000) push(stream.subarray(at, at + 700_000))
+    assert.strictEqual(received.length, 1)
+    assert.isTrue(stream.equals(received[0] as Uint8Array))
   })
 
   it("arrives when the bytes come one by one", () => {
