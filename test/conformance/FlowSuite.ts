@@ -134,6 +134,29 @@ export const suite = ({ claims, layer, name }: Method): void => {
             }))
         }
 
+        law("of heavy items pulls few ahead, however cheap they are", () =>
+          Effect.gen(function*() {
+            const bytes = new Uint8Array(256 * 1024)
+            let pulled = 0
+            const source = function*(): Generator<Uint8Array, void, undefined> {
+              while (pulled < 400) {
+                pulled++
+                yield bytes
+              }
+            }
+            const pool = yield* Pool.make({ processes: 2 })
+            let taken = 0
+            let most = 0
+            yield* run(call, pool, F.weighs, source()).pipe(Stream.runForEach(() =>
+              Effect.sync(() => {
+                most = Math.max(most, pulled - taken++)
+              })
+            ))
+            assert.strictEqual(taken, 400)
+            // two chunks of a megabyte a worker
+            assert.isAtMost(most, 40)
+          }))
+
         law("of cheap items, for a consumer that takes ten, does not pull thousands", () =>
           Effect.gen(function*() {
             const pool = yield* Pool.make({ processes: 2 })
