@@ -344,7 +344,7 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
 /** A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker. */
 const answered = (
   state: State,
-  { late, run, running, worker: id }: Extract<Event, { readonly _tag: "Answered" }>,
+  { isKnown, late, run, running, worker: id }: Extract<Event, { readonly _tag: "Answered" }>,
   out: Array<Command>
 ): void => {
   const worker = state.workers.get(id)
@@ -354,6 +354,7 @@ const answered = (
   if (running !== run) return late || running !== undefined ? release(state, chunk, out) : undefined
   if (!late || worker.status === "killed") return
   worker.status = "killed"
+  if (isKnown) worker.stuckIn = run
   state.killed++
   out.push({ _tag: "Kill", worker: id })
 }
@@ -380,6 +381,8 @@ const exited = (
   if (worker === undefined) return
   state.workers.delete(worker.id)
   const expected = worker.status === "closing" || worker.status === "killed"
+  // what it was stuck in has ended before it died: what it has said since then counts
+  if (find(worker, worker.stuckIn ?? 0) === undefined) worker.stuckIn = undefined
   // the last first, so that they wait in their order again
   for (const chunk of worker.chunks.toReversed()) returnChunk(state, worker, chunk, event.detail, out)
   if (state.status === "ended") {
@@ -432,7 +435,9 @@ const returnChunk = (
   }
   if (job.options.timeoutMillis !== undefined) out.push({ _tag: "StopTimer", worker: worker.id, run: chunk.run })
   let from = chunk.reported
-  const held = chunk.announced >= from || chunk.moves !== undefined
+  // one that was announced has ended, unseen, when its worker was in another run
+  const wasRunning = chunk.announced >= from && (worker.stuckIn ?? chunk.run) === chunk.run
+  const held = wasRunning || chunk.moves !== undefined
   const retry = held && chunk.moves === undefined && mayRetry(job, chunk.first + from)
   if (held && !retry) {
     fail(state, job, worker.id, chunk.first + from, { _tag: "Exited", detail }, out)

@@ -286,7 +286,11 @@ const answerMillis = 20
 const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
   const { graceMillis } = engine.options
   const ask = (late: boolean): void =>
-    askRunning(worker, run, (running) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, late }))
+    askRunning(
+      worker,
+      run,
+      (running, isKnown) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, isKnown, late })
+    )
   const asked = [
     after(answerMillis, () => ask(false)),
     // never at once: a child in another run would be let go, and could begin this one before it reads the Cancel

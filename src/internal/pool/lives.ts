@@ -16,6 +16,7 @@ export const addWorker = (state: State, out: Array<Command>, predecessor?: Worke
     bytes: 0,
     tasks: 0,
     busyMillis: 0,
+    stuckIn: undefined,
     handed: 0,
     outgrown: false,
     spent: false,

@@ -103,6 +103,8 @@ export interface Worker {
   /** Items that ended here, and how long they ran. */
   tasks: number
   busyMillis: number
+  /** The run that it was in when it was killed, where it has said so: its items of other runs had ended, or not begun. */
+  stuckIn: number | undefined
   /** Items that it was handed, without those of bound jobs. */
   handed: number
   /** It uses more memory than it may: it works until its successor is ready. */
@@ -221,6 +223,8 @@ export type Event =
     readonly worker: number
     readonly run: number
     readonly running: number | undefined
+    /** It has said so itself; one that does not answer is taken to be in the run that it was asked about. */
+    readonly isKnown: boolean
     readonly late: boolean
   }
   | { readonly _tag: "TimeElapsed"; readonly worker: number; readonly run: number; readonly index: number }

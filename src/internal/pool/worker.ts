@@ -149,18 +149,22 @@ const refuse = (child: Child, message: ToChild, cause: unknown, refused: Refused
 /** A worker whose watchdog does not answer in this time is taken to run what it was asked about. */
 const answerMillis = 500
 
-export const askRunning = (worker: Worker, run: number, answer: (running: number | undefined) => void): void => {
+export const askRunning = (
+  worker: Worker,
+  run: number,
+  answer: (running: number | undefined, isKnown: boolean) => void
+): void => {
   const child = worker.child
   if (child === undefined || child.status() !== undefined) return
   let answered = false
-  const tell = (running: number | undefined): void => {
+  const tell = (running: number | undefined, isKnown: boolean): void => {
     if (answered) return
     answered = true
     giveUp()
-    answer(running)
+    answer(running, isKnown)
   }
-  const giveUp = after(answerMillis, () => tell(run))
-  child.running(tell)
+  const giveUp = after(answerMillis, () => tell(run, false))
+  child.running((running) => tell(running, true))
 }
 
 export const clearTimers = (worker: Worker): void => {

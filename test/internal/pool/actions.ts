@@ -225,7 +225,7 @@ const perform = (world: World, action: Action): void => {
       const late = action._tag === "Grace"
       if (late) worker.graces.delete(run)
       else worker.asks.delete(run)
-      if (isBehind(world, worker)) return void worker.answers.push({ run, late, running: undefined })
+      if (isBehind(world, worker)) return void worker.answers.push({ run, late, running: undefined, isKnown: true })
       worker.reads = true
       worker.questions.push({ run, late })
       return world.small === undefined ? undefined : actOn(world, worker, "Look")
@@ -294,7 +294,7 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
     case "Assume": {
       const question = worker.questions.shift()!
       const running = worker.progress < 0 ? undefined : worker.progress
-      worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running })
+      worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running, isKnown: tag === "Look" })
       return world.small === undefined ? undefined : actOn(world, worker, "Answer")
     }
     case "Answer":

@@ -159,12 +159,14 @@ const exited = (world: World, worker: SimWorker, now: number): void => {
     world.deaths.push(now)
     while (world.deaths[0]! < now - restartMillis) world.deaths.shift()
   }
+  const stuckIn = worker.runs.find(({ id }) => id === worker.stuckIn)?.id
   for (const run of worker.runs.slice()) {
     close(run)
     if (run.cancelled || run.job.phase !== "live") continue
     const { job, reported: next } = run
     const index = run.first + next
-    const begun = run.announced >= next
+    // it was in another run: what it had begun of this one has ended, and nobody has heard of it
+    const begun = run.announced >= next && (stuckIn ?? run.id) === run.id
     const retried = job.retried[index] ?? 0
     const retries = begun && !run.moves && retried < job.options.retries
     if (retries) job.retried[index] = retried + 1
@@ -302,6 +304,7 @@ const killed = (world: World, event: Event, worker: SimWorker): void => {
   if (world.pool === "ended" && event._tag !== "Answered") return
   const run = event._tag === "Answered" ? runOn(world, worker.id, event.run) : undefined
   const stuck = event._tag === "Answered" && event.late && event.running === event.run
+  if (stuck && event.isKnown) worker.stuckIn = event.run
   hold(
     world,
     stuck && run?.cancelled === true,

@@ -63,13 +63,20 @@ export interface SimWorker {
   said: Array<Report>
   readonly sent: Array<Report>
   readonly questions: Array<{ readonly run: number; readonly late: boolean }>
-  readonly answers: Array<{ readonly run: number; readonly late: boolean; readonly running: number | undefined }>
+  readonly answers: Array<{
+    readonly run: number
+    readonly late: boolean
+    readonly running: number | undefined
+    readonly isKnown: boolean
+  }>
   /** Runs about which it will be asked a moment after their Cancel, and again when the grace is over. */
   readonly asks: Set<number>
   readonly graces: Set<number>
   /** What the dispatcher has been told and has commanded. */
   ready: boolean
   killed: boolean
+  /** The run that it has said to be in when it was killed for that. */
+  stuckIn: number | undefined
   closed: boolean
   /** In hand: sent, and not over. */
   readonly runs: Array<Run>
@@ -290,6 +297,7 @@ export const addWorker = (world: World, id: number): void => {
     graces: new Set(),
     ready: false,
     killed: false,
+    stuckIn: undefined,
     closed: false,
     runs: [],
     handed: 0,
