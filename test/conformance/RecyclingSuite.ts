@@ -636,6 +636,15 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* Pool.terminate(pool)
         }))
 
+      law("broadcast right after a result reaches each place too", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2, idleTimeToLive: "20 millis" })
+          yield* allGone
+          // the result brings the next call in the middle of the pool's own work
+          const answers = yield* Effect.andThen(Pool.apply(pool, T.square, 3), Pool.broadcast(pool, T.current))
+          assert.lengthOf(new Set(answers.map(({ self }) => self.name)), 2)
+        }))
+
       law("broadcast brings those back that were let go, and reaches each place once", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2, idleTimeToLive: "20 millis" })

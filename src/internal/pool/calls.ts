@@ -233,17 +233,23 @@ const workersToAsk = (state: State): ReadonlyArray<number> =>
     .filter(({ predecessor, status }) => predecessor === undefined && status !== "closing")
     .map(({ id, spent, successor }) => spent ? successor ?? id : id)
 
+/** Every place of the pool, with its worker; known when the event in progress, which may have resumed this call, is over. */
+const gather = (engine: Engine): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.callback((resume) => {
+    dispatch(engine, { _tag: "AllWanted" })
+    queueMicrotask(() => resume(Effect.sync(() => workersToAsk(engine.state))))
+  })
+
 /** One item on every worker: the results in the order of the workers. */
 export const applyEverywhere = (
   engine: Engine,
   definition: TaskDefinition,
   payload: unknown
 ): Effect.Effect<Array<unknown>, unknown> =>
-  Effect.suspend(() => {
+  Effect.flatMap(gather(engine), (workers) => {
     if (engine.state.status !== "open") return Effect.fail(engine.closed ?? closedError(engine, "is closed:"))
-    dispatch(engine, { _tag: "AllWanted" })
     return Effect.forEach(
-      workersToAsk(engine.state),
+      workers,
       (worker) => applyOne(engine, definition, payload, { retries: 0, timeoutMillis: undefined, worker }),
       { concurrency: "unbounded" }
     )
