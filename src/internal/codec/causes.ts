@@ -16,7 +16,7 @@ import type { Reason } from "../../ProcessError.ts"
 import type { Crossed, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
 import { valueCodec } from "./schema.ts"
 import { isError, setHidden } from "./errors.ts"
-import { revive } from "./values.ts"
+import { open, revive } from "./values.ts"
 
 /** Which task ran where, for the stacks of its defects. */
 export interface Place {
@@ -25,8 +25,6 @@ export interface Place {
   readonly worker: string
   readonly pid: number
 }
-
-const open = (crossed: Crossed): unknown => crossed.marked ? revive(crossed.value) : crossed.value
 
 const withCause = (cause: Crossed | undefined): { readonly cause?: unknown } =>
   cause === undefined ? {} : { cause: open(cause) }

@@ -335,3 +335,6 @@ const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
   error.fill((inner) => reviveInto(inner, done))
   return error.instance
 }
+
+/** What has crossed, as it is to be used. */
+export const open = ({ marked, value }: Prepared): unknown => marked ? revive(value) : value

@@ -194,16 +194,13 @@ const take = (state: State, job: Job, count: number): Chunk => {
   // whoever gives a number has weighed the items
   const isAuto = job.options.chunkSize === "auto"
   const most = offset + (isAuto ? fitting(block.items, offset, allowed) : allowed)
-  let items: ReadonlyArray<unknown>
-  if (block.items.length > most) {
-    items = block.items.slice(offset, most)
-    Deque.pushFront(job.blocks, { block, offset: most })
-  } else {
-    items = offset === 0 ? block.items : block.items.slice(offset)
-    if (items.length < count && joins(block)) items = gather(job, block, items, block.first + offset, count)
-  }
+  const isWhole = block.items.length <= most
+  const own = isWhole && offset === 0 ? block.items : block.items.slice(offset, most)
+  const begun: Load = { items: own, bytes: weightOfAll(own) }
+  if (!isWhole) Deque.pushFront(job.blocks, { block, offset: most })
+  const joined = isWhole && own.length < count && joins(block)
+  const { bytes, items } = joined ? gather(job, block, begun, block.first + offset, count) : begun
   job.waiting -= items.length
-  const bytes = weightOfAll(items)
   job.itemBytes = (job.itemBytes + bytes / items.length) / 2
   const first = block.first + offset
   if (first >= job.frontier) {
@@ -229,31 +226,34 @@ const take = (state: State, job: Job, count: number): Chunk => {
 
 const joins = (block: Block): boolean => block.moves === undefined && block.limit === undefined
 
-const gather = (
-  job: Job,
-  block: Block,
-  begun: ReadonlyArray<unknown>,
-  first: number,
-  count: number
-): ReadonlyArray<unknown> => {
+/** Items of one message, and what they weigh. */
+interface Load {
+  readonly items: ReadonlyArray<unknown>
+  readonly bytes: number
+}
+
+/** Adds the blocks that follow, while they fit. */
+const gather = (job: Job, block: Block, begun: Load, first: number, count: number): Load => {
   let items: Array<unknown> | undefined
-  let length = begun.length
-  let room = maxChunkBytes - weightOfAll(begun)
+  let { length } = begun.items
+  let { bytes } = begun
   while (true) {
     const next = Deque.peek(job.blocks)
     if (
       next === undefined || next.offset > 0 || !joins(next.block) || next.block.marked !== block.marked ||
       next.block.first !== first + length || length + next.block.items.length > count
     ) {
-      return items ?? begun
+      break
     }
-    room -= weightOfAll(next.block.items)
-    if (room < 0 && job.options.chunkSize === "auto") return items ?? begun
-    items ??= begun.slice()
+    const more = weightOfAll(next.block.items)
+    if (bytes + more > maxChunkBytes && job.options.chunkSize === "auto") break
+    bytes += more
+    items ??= begun.items.slice()
     for (const item of next.block.items) items.push(item)
     length = items.length
     Deque.shift(job.blocks)
   }
+  return items === undefined ? begun : { items, bytes }
 }
 
 const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {

@@ -6,7 +6,18 @@
 import { assign, enqueue, giveBack, offered } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
-import { addWorker, comeBack, grow, idleElapsed, leave, outgrown, recount, retire, watchIdle } from "./lives.ts"
+import {
+  addWorker,
+  comeBack,
+  dismiss,
+  grow,
+  idleElapsed,
+  leave,
+  outgrown,
+  recount,
+  retire,
+  watchIdle
+} from "./lives.ts"
 import type { Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
 
 export const makeState = (options: Options): State => ({
@@ -482,10 +493,6 @@ const end = (state: State, out: Array<Command>): void => {
 const closeIdle = (state: State, out: Array<Command>): void => {
   if (state.status !== "closing" || state.jobs.size > 0) return
   state.status = "ended"
-  for (const worker of state.workers.values()) {
-    if (worker.status === "killed" || worker.status === "closing") continue
-    worker.status = "closing"
-    out.push({ _tag: "CloseWorker", worker: worker.id })
-  }
+  for (const worker of state.workers.values()) dismiss(worker, out)
   if (state.workers.size === 0) out.push({ _tag: "Ended" })
 }

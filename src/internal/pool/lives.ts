@@ -103,8 +103,7 @@ export const retire = (state: State, out: Array<Command>): boolean => {
     if (worker.status !== "ready" || successor?.status !== "ready") continue
     if (worker.outgrown) worker.spent = true
     if (!worker.spent || worker.chunks.length > 0 || isBound(state, worker)) continue
-    worker.status = "closing"
-    out.push({ _tag: "CloseWorker", worker: worker.id })
+    dismiss(worker, out)
     state.retiring.delete(worker)
     beginWork(state, successor, out)
     left = true
@@ -158,8 +157,9 @@ export const idleElapsed = (state: State, id: number, out: Array<Command>): void
   dismiss(worker, out)
 }
 
-const dismiss = (worker: Worker, out: Array<Command>): void => {
-  if (worker.status === "killed") return
+/** It is told to leave, once; one that was killed leaves anyway. */
+export const dismiss = (worker: Worker, out: Array<Command>): void => {
+  if (worker.status === "killed" || worker.status === "closing") return
   worker.status = "closing"
   out.push({ _tag: "CloseWorker", worker: worker.id })
 }

@@ -88,11 +88,9 @@ const memoryOf = ({ child }: Worker): Effect.Effect<number> =>
 
 // ---------------------------------------------------------------------------------------------------- metrics
 
-interface Totals {
-  completed: number
-  failed: number
-  restarts: number
-  killed: number
+type Counted = "completed" | "failed" | "restarts" | "killed"
+
+interface Totals extends Record<Counted, number> {
   readonly queueTimes: Times
   readonly runTimes: Times
 }
@@ -105,15 +103,17 @@ interface Family {
 
 const families = new WeakMap<object, Map<string, Family>>()
 
-const addTotals = (totals: Totals, { queueTimes, runTimes, state }: Engine): Totals => {
-  totals.completed += state.completed
-  totals.failed += state.failed
-  totals.restarts += state.restarts
-  totals.killed += state.killed
-  addTimes(totals.queueTimes, queueTimes)
-  addTimes(totals.runTimes, runTimes)
-  return totals
+const addTotals = (all: Totals, some: Totals): Totals => {
+  all.completed += some.completed
+  all.failed += some.failed
+  all.restarts += some.restarts
+  all.killed += some.killed
+  addTimes(all.queueTimes, some.queueTimes)
+  addTimes(all.runTimes, some.runTimes)
+  return all
 }
+
+const countedBy = ({ queueTimes, runTimes, state }: Engine): Totals => ({ ...state, queueTimes, runTimes })
 
 const noTotals = (): Totals => ({
   completed: 0,
@@ -124,17 +124,8 @@ const noTotals = (): Totals => ({
   runTimes: makeTimes()
 })
 
-const totalsOf = ({ ended, living }: Family): Totals => {
-  const totals = noTotals()
-  totals.completed = ended.completed
-  totals.failed = ended.failed
-  totals.restarts = ended.restarts
-  totals.killed = ended.killed
-  addTimes(totals.queueTimes, ended.queueTimes)
-  addTimes(totals.runTimes, ended.runTimes)
-  for (const engine of living) addTotals(totals, engine)
-  return totals
-}
+const totalsOf = ({ ended, living }: Family): Totals =>
+  [ended, ...Array.from(living, countedBy)].reduce(addTotals, noTotals())
 
 const prefix = "multiprocessing_pool"
 
@@ -149,10 +140,7 @@ const register = (pool: string, family: Family, context: Context.Context<never>)
     const metric = Metric.gauge(`${prefix}_${name}`, { description, attributes })
     Metric.registerUnsafe(metric, context, { get, update: ignore, modify: ignore })
   }
-  const counter = (
-    name: "completed" | "failed" | "restarts" | "killed",
-    description: string
-  ): void => {
+  const counter = (name: Counted, description: string): void => {
     const metric = Metric.counter(`${prefix}_${name}`, { description, attributes, incremental: true })
     const get = (): Metric.CounterState<number> => ({ count: totalsOf(family)[name], incremental: true })
     Metric.registerUnsafe(metric, context, { get, update: ignore, modify: ignore })
@@ -187,6 +175,6 @@ export const showMetrics = (engine: Engine): () => void => {
   const own = family
   own.living.add(engine)
   return () => {
-    if (own.living.delete(engine)) addTotals(own.ended, engine)
+    if (own.living.delete(engine)) addTotals(own.ended, countedBy(engine))
   }
 }

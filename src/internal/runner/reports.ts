@@ -17,8 +17,10 @@ export interface Reports {
   readonly say: (message: ToParent) => void
   /** Posts what has been said. */
   readonly flush: () => void
-  /** The same, at once. */
+  /** Says it, and posts it with all that has been said. */
   readonly tell: (message: ToParent) => void
+  /** The same, soon: many at once are posted together. */
+  readonly tellSoon: (message: ToParent) => void
   readonly success: (run: Run, value: unknown, millis: number) => void
   readonly failure: (run: Run, failure: EncodedFailure, millis?: number) => void
   /**
@@ -209,8 +211,11 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     flush,
     tell: (message) => {
       outbox.push(message)
+      flush()
+    },
+    tellSoon: (message) => {
+      outbox.push(message)
       if (performance.now() - lastFlush >= silentMillis) return flush()
-      // many at once are posted together
       if (isPosting) return
       isPosting = true
       queueMicrotask(() => {

@@ -8,7 +8,7 @@ import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
-import { prepareLossy, revive } from "../codec/values.ts"
+import { open, prepareLossy, revive } from "../codec/values.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import { eachToChild } from "../protocol/bundles.ts"
 import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
@@ -246,7 +246,7 @@ export const startSession = (host: SessionHost): Session => {
 
   const requireEffects = async (): Promise<EffectRuntime> => {
     const module = await import("./effects.ts")
-    return effects ??= module.makeRuntime(boot!, channel, host, reports.tell)
+    return effects ??= module.makeRuntime(boot!, channel, host, reports.tellSoon)
   }
 
   // ------------------------------------------------------------------ the parent's messages
@@ -308,8 +308,7 @@ export const startSession = (host: SessionHost): Session => {
     host.onMuchCode()
     const resume = wait()
     prepareEffects(boot).then((reason) => {
-      reports.say(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
-      reports.flush()
+      reports.tell(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
       if (reason === undefined) resume()
       else shutdown(() => host.exit(1))
     })
@@ -336,7 +335,7 @@ export const startSession = (host: SessionHost): Session => {
         }
       }
       const runtime = await requireEffects()
-      const failure = await runtime.initialize(definition, payload.marked ? revive(payload.value) : payload.value)
+      const failure = await runtime.initialize(definition, open(payload))
       return failure === undefined ? undefined : {
         _tag: "StartFailed",
         message: `initializer "${name}" of ${module} failed: ${failure.message}`,

@@ -11,11 +11,10 @@ import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import { decodeFailure } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
-import { revive } from "../codec/values.ts"
+import { open } from "../codec/values.ts"
 import { Kind } from "../protocol/messages.ts"
 import type {
   Ambient,
-  Crossed,
   EncodedFailure,
   EncodedLog,
   EncodedSpanEnd,
@@ -44,8 +43,6 @@ export const ambientOf = ({ cache }: Fiber.Fiber<unknown, unknown>): Ambient | u
 
 export const logLevelOf = (context: Context.Context<never>): Ambient["logLevel"] =>
   Context.get(context, References.MinimumLogLevel)
-
-const open = (crossed: Crossed): unknown => crossed.marked ? revive(crossed.value) : crossed.value
 
 /** Who speaks: the child, and what its parent calls it in annotations. */
 export interface Speaker {
