@@ -1,20 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Layer } from "effect"
 import type { Scope } from "effect"
 import { realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { Pool, Process, ProcessError, StartMethod } from "../src/index.ts"
+import { Pool, Process, StartMethod } from "../src/index.ts"
+import type { ProcessError } from "../src/index.ts"
 import { inheritedFlags } from "../src/internal/start/node.ts"
+import { reasonOf } from "./conformance/assertions.ts"
 import { methods } from "./conformance/methods.ts"
 import * as T from "./fixtures/tasks.ts"
 
 const nameOf = Effect.map(StartMethod.StartMethod, ({ name }) => name)
-
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): ProcessError.Reason => {
-  const error = Option.getOrThrow(Exit.findErrorOption(exit))
-  assert.isTrue(ProcessError.isProcessError(error), String(error))
-  return (error as ProcessError.ProcessError).reason
-}
 
 const run = <A, E>(
   layer: Layer.Layer<StartMethod.StartMethod, ProcessError.ProcessError>,

@@ -3,8 +3,7 @@
  * S40 are CPython's, the others are pools for Node. What PoolSuite holds already is not repeated here.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
-import type { Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -13,26 +12,14 @@ import { livingBodies } from "../../src/internal/start/child.ts"
 import * as X from "../fixtures/elsewhere.ts"
 import * as Lean from "../fixtures/lean.ts"
 import * as T from "../fixtures/tasks.ts"
+import { defectOf, numbers, reasonOf, squares } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { makeGate } from "./gate.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
-
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): ProcessError.Reason => {
-  const error = Option.getOrThrow(Exit.findErrorOption(exit))
-  assert.isTrue(ProcessError.isProcessError(error), String(error))
-  return (error as ProcessError.ProcessError).reason
-}
 
 const reasonOfCall = <R>(call: Effect.Effect<unknown, unknown, R>): Effect.Effect<ProcessError.Reason, never, R> =>
   Effect.map(Effect.exit(call), reasonOf)
-
-const defectOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
-  assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
-  return Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-}
-
-const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
-const squares = (count: number): ReadonlyArray<number> => numbers(count).map((i) => i * i)
 
 /** The names of a pool's workers: one that takes the place of another has a new one. */
 const workersOf = (pool: Pool.Pool): Effect.Effect<ReadonlyArray<string>, ProcessError.ProcessError> =>
@@ -84,11 +71,7 @@ const isZombie = (pid: number): boolean => {
 }
 
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>,
-    limit = 30_000
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), limit)
+  const law = laws(layer)
 
   describe(`What fails elsewhere, on ${name}`, () => {
     if (claims.parallel) {

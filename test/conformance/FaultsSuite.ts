@@ -1,33 +1,22 @@
 /** Faults on purpose, for every start method. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option } from "effect"
-import type { Scope } from "effect"
+import { Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Faults, Pool, Process, ProcessError } from "../../src/index.ts"
-import type { StartMethod } from "../../src/index.ts"
+import { Faults, Pool, Process } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
+import { reasonOf } from "./assertions.ts"
+import { live } from "./law.ts"
+import type { Body } from "./law.ts"
 import type { Method } from "./methods.ts"
 
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): string => {
-  const error = Option.getOrThrow(Exit.findErrorOption(exit))
-  assert.isTrue(ProcessError.isProcessError(error), String(error))
-  return (error as ProcessError.ProcessError).reason._tag
-}
+const tagOf = (exit: Exit.Exit<unknown, unknown>): string => reasonOf(exit)._tag
 
 /** A turn of the event loop. */
 const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 export const suite = ({ layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    faults: Faults.Options,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void =>
-    it.live(
-      title,
-      () => Effect.scoped(Effect.provide(body(), Faults.layer(faults).pipe(Layer.provide(layer)))),
-      30_000
-    )
+  const law = <E>(title: string, faults: Faults.Options, body: Body<E>): void =>
+    live(Faults.layer(faults).pipe(Layer.provide(layer)), title, body, 30_000)
 
   describe(`Faults on ${name}`, () => {
     law("crash: the worker of that item dies, and nothing else is lost", { crash: [3] }, () =>
@@ -35,7 +24,7 @@ export const suite = ({ layer, name }: Method): void => {
         const pool = yield* Pool.make({ processes: 2 })
         const exits = yield* Effect.forEach([1, 2, 3, 4, 5], (x) => Effect.exit(Pool.apply(pool, T.square, x)))
         assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true, false, true, true])
-        assert.strictEqual(reasonOf(exits[2]!), "WorkerExited")
+        assert.strictEqual(tagOf(exits[2]!), "WorkerExited")
         assert.strictEqual((yield* Pool.stats(pool)).restarts, 1)
       }))
 
@@ -61,7 +50,7 @@ export const suite = ({ layer, name }: Method): void => {
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 1 })
           const exit = yield* Effect.exit(Pool.apply(pool, T.square, 1, { retryOnCrash: 2 }))
-          assert.strictEqual(reasonOf(exit), "WorkerExited")
+          assert.strictEqual(tagOf(exit), "WorkerExited")
           assert.strictEqual((yield* Pool.stats(pool)).restarts, 3)
           assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
         })
@@ -70,7 +59,7 @@ export const suite = ({ layer, name }: Method): void => {
     law("crash: a process too", { crash: [1] }, () =>
       Effect.gen(function*() {
         const process = yield* Process.start(T.square, 3)
-        assert.strictEqual(reasonOf(yield* Process.wait(process)), "WorkerExited")
+        assert.strictEqual(tagOf(yield* Process.wait(process)), "WorkerExited")
       }))
 
     it.effect(
@@ -106,7 +95,7 @@ export const suite = ({ layer, name }: Method): void => {
     law("refuseStart: that child does not come up", { refuseStart: [2] }, () =>
       Effect.gen(function*() {
         const exit = yield* Effect.exit(Effect.scoped(Pool.make({ processes: 2 })))
-        assert.strictEqual(reasonOf(exit), "StartFailed")
+        assert.strictEqual(tagOf(exit), "StartFailed")
         const pool = yield* Pool.make({ processes: 1 })
         assert.strictEqual(yield* Pool.apply(pool, T.square, 2), 4)
       }))

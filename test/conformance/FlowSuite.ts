@@ -1,13 +1,13 @@
 /** The laws of flow: what is pulled when, what is in flight, who gets what, what is given up when nobody wants it any more. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
-import type { Scope } from "effect"
 import { Pool, Process } from "../../src/index.ts"
-import type { StartMethod } from "../../src/index.ts"
 import * as F from "../fixtures/flow.ts"
 import * as T from "../fixtures/tasks.ts"
-import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
-import { makeEvents, makeGate } from "./events.ts"
+import { bounded, defectOf, numbers, reasonOf, squares } from "./assertions.ts"
+import { makeEvents } from "./events.ts"
+import { makeGate } from "./gate.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
 const calls = ["imap", "imapUnordered", "imapExit"] as const
@@ -30,7 +30,6 @@ const valuesOf = <A>(exits: ReadonlyArray<Exit.Exit<A, unknown>>): ReadonlyArray
   exits.filter(Exit.isSuccess).map(({ value }) => value)
 
 const ascending = (items: ReadonlyArray<number>): ReadonlyArray<number> => items.toSorted((a, b) => a - b)
-const squares = (count: number): ReadonlyArray<number> => numbers(count).map((i) => i * i)
 
 /** An endless source that says how far it was read, and that it was closed. */
 const makeSource = (kind: "generator" | "stream") => {
@@ -94,10 +93,7 @@ const longTimers = Effect.acquireRelease(
 ).pipe(Effect.map(({ running }) => running))
 
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 60_000)
+  const law = laws(layer, 60_000)
 
   describe(`flow on ${name}`, () => {
     for (const call of calls) {

@@ -1,11 +1,11 @@
 /** What is seen of a pool and of its tasks: logs, spans, metrics, statistics and progress, for every start method. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, Option, References, Stream, Tracer } from "effect"
-import type { Scope } from "effect"
 import { Pool, Process } from "../../src/index.ts"
-import type { StartMethod } from "../../src/index.ts"
 import * as O from "../fixtures/observed.ts"
 import * as T from "../fixtures/tasks.ts"
+import { numbers } from "./assertions.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
 interface Logged {
@@ -60,13 +60,8 @@ const spanCalled = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string): Trac
   return found!
 }
 
-const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
-
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 30_000)
+  const law = laws(layer)
 
   describe(`what is seen on ${name}`, () => {
     describe("logs", () => {

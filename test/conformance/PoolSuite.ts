@@ -1,31 +1,19 @@
 /** The laws of Pool, for every start method. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Pool, Process, ProcessError, StartMethod } from "../../src/index.ts"
+import { Pool, Process, StartMethod } from "../../src/index.ts"
 import type { Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
 import * as Twice from "../fixtures/twice.ts"
+import { defectOf, numbers, reasonOf, squares } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
-
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): ProcessError.Reason => {
-  const error = Option.getOrThrow(Exit.findErrorOption(exit))
-  assert.isTrue(ProcessError.isProcessError(error), String(error))
-  return (error as ProcessError.ProcessError).reason
-}
-
-const defectOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
-  assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
-  return Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-}
-
-const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
-const squares = (count: number): ReadonlyArray<number> => numbers(count).map((i) => i * i)
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "pool-"))),
@@ -46,10 +34,7 @@ const makeSource = () => {
 }
 
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 30_000)
+  const law = laws(layer)
 
   describe(`Pool on ${name}`, () => {
     describe("map", () => {

@@ -1,25 +1,17 @@
 /** The laws of Process, for every start method. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, Stream } from "effect"
-import type { Scope } from "effect"
-import { Pool, Process, ProcessError } from "../../src/index.ts"
-import type { StartMethod, Task } from "../../src/index.ts"
+import { Pool, Process } from "../../src/index.ts"
+import type { ProcessError, Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
+import { reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
-const reasonOf = (exit: Exit.Exit<unknown, unknown>): ProcessError.Reason => {
-  const error = Option.getOrThrow(Exit.findErrorOption(exit))
-  assert.isTrue(ProcessError.isProcessError(error), String(error))
-  return (error as ProcessError.ProcessError).reason
-}
-
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 30_000)
+  const law = laws(layer)
 
   describe(`Process on ${name}`, () => {
     describe("ends with", () => {

@@ -1,19 +1,19 @@
 /** The laws of workers that come and go: after so many items, above so much memory, when nobody needs them. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
-import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Pool, Process } from "../../src/index.ts"
-import type { StartMethod } from "../../src/index.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
 import * as F from "../fixtures/flow.ts"
 import * as O from "../fixtures/observed.ts"
 import * as T from "../fixtures/tasks.ts"
 import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
-import { makeEvents, makeGate } from "./events.ts"
+import { makeEvents } from "./events.ts"
 import type { Events } from "./events.ts"
+import { makeGate } from "./gate.ts"
+import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
 const itemsByWorker = (ran: ReadonlyArray<{ readonly worker: string }>): ReadonlyMap<string, number> => {
@@ -66,10 +66,7 @@ const assertNobodyLeft = Effect.gen(function*() {
 })
 
 export const suite = ({ claims, layer, name }: Method): void => {
-  const law = <E>(
-    title: string,
-    body: () => Effect.Effect<unknown, E, StartMethod.StartMethod | Scope.Scope>
-  ): void => it.live(title, () => Effect.scoped(Effect.provide(body(), layer)), 40_000)
+  const law = laws(layer, 40_000)
 
   describe(`recycling on ${name}`, () => {
     describe("after so many items", () => {

@@ -16,6 +16,8 @@ export const defectOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
 
 export const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
+export const squares = (count: number): ReadonlyArray<number> => numbers(count).map((i) => i * i)
+
 /** Something that has to happen: when it does not, the test says what. */
 export const bounded = (what: string, seconds = 15) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.timeoutOrElse(effect, {

@@ -3,7 +3,6 @@ import { Deferred, Effect } from "effect"
 import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import type { Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -55,39 +54,6 @@ export const makeEvents: Effect.Effect<Events, never, Scope.Scope> = Effect.acqu
       rmSync(folder, { recursive: true, force: true })
     }
     server.listen(path, () => resume(Effect.succeed({ path, seen: () => seen, until, close })))
-  }),
-  ({ close }) => Effect.sync(close)
-)
-
-export interface Gate {
-  readonly path: string
-  /** Lets all through who wait, and all who come later. */
-  readonly open: Effect.Effect<void>
-}
-
-/** A gate at which tasks and initializers in other processes wait until the test opens it. */
-export const makeGate: Effect.Effect<Gate, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.callback<Gate & { readonly close: () => void }>((resume) => {
-    const folder = mkdtempSync(join(tmpdir(), "gate-"))
-    const path = join(folder, "socket")
-    const waiting = new Set<Socket>()
-    let isOpen = false
-    const server = createServer((socket) => {
-      socket.on("error", () => {}) // who waits may be killed
-      if (isOpen) return void socket.end()
-      waiting.add(socket)
-      socket.on("close", () => waiting.delete(socket))
-    })
-    const open = Effect.sync(() => {
-      isOpen = true
-      for (const socket of waiting) socket.end()
-    })
-    const close = (): void => {
-      for (const socket of waiting) socket.destroy()
-      server.close()
-      rmSync(folder, { recursive: true, force: true })
-    }
-    server.listen(path, () => resume(Effect.succeed({ path, open, close })))
   }),
   ({ close }) => Effect.sync(close)
 )
