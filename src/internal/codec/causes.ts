@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
 import {
+  Closed,
   CodecFailed,
   MessageTooLarge,
   NotShareable,
@@ -13,10 +14,16 @@ import {
   TaskNotFound
 } from "../../ProcessError.ts"
 import type { Reason } from "../../ProcessError.ts"
+import { installOpeners } from "../handles/handle.ts"
+import { openHandle } from "../handles/openers.ts"
 import type { Crossed, EncodedFailure, EncodedReason } from "../protocol/messages.ts"
+import { crossingError } from "./payload.ts"
 import { valueCodec } from "./schema.ts"
 import { isError, setHidden } from "./errors.ts"
 import { open, revive } from "./values.ts"
+
+// what children report may hold handles
+installOpeners(openHandle)
 
 /** Which task ran where, for the stacks of its defects. */
 export interface Place {
@@ -42,6 +49,8 @@ const makeReason = (encoded: EncodedReason, startMethod: string): Reason => {
       return new CodecFailed({ phase: encoded.phase, message: encoded.message, ...withCause(encoded.cause) })
     case "NotShareable":
       return new NotShareable({ handle: encoded.handle, message: encoded.message })
+    case "Closed":
+      return new Closed({ what: encoded.what, message: encoded.message })
     case "MessageTooLarge":
       return new MessageTooLarge({ size: encoded.size, limit: encoded.limit, message: encoded.message })
     case "StartFailed":
@@ -93,6 +102,9 @@ const undecodable = (place: Place, phase: "success" | "error", why: unknown): Pr
     })
   })
 
+/** What a result stands for may be gone when it arrives. */
+const whyUnopened = ({ task }: Place, cause: unknown): ProcessError => crossingError(`task "${task}"`, "success", cause)
+
 /** A result as the caller sees it, or why it cannot be one. */
 export const decodeSuccess = (
   value: unknown,
@@ -100,7 +112,12 @@ export const decodeSuccess = (
   place: () => Place,
   schema: Schema.Codec<unknown, unknown> | undefined
 ): Exit.Exit<unknown, ProcessError> => {
-  const revived = marked ? revive(value) : value
+  let revived = value
+  try {
+    if (marked) revived = revive(value)
+  } catch (cause) {
+    return Exit.fail(whyUnopened(place(), cause))
+  }
   if (schema === undefined) return Exit.succeed(revived)
   const decoded = valueCodec(schema).decode(revived)
   return Exit.isSuccess(decoded)

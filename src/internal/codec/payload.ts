@@ -4,9 +4,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
+import { Closed, CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import { doesNotFit, whyNot } from "./reasons.ts"
+import type { Phase } from "./reasons.ts"
 import type { Definition } from "./registry.ts"
 import { valueCodec } from "./schema.ts"
 import { prepare } from "./values.ts"
@@ -15,12 +16,14 @@ import type { Border } from "./values.ts"
 export const nameOf = (definition: Definition): string =>
   `${definition.kind === "initializer" ? "initializer" : "task"} "${definition.name}"`
 
-/** Why a payload could not be encoded, or could not be posted. */
-export const payloadError = (what: string, cause: unknown): ProcessError => {
-  const why = whyNot(what, "payload", cause)
+/** Why a value could not be made ready, posted, or opened again. `what` names whose it is: `task "square"`. */
+export const crossingError = (what: string, phase: Phase, cause: unknown): ProcessError => {
+  const why = whyNot(what, phase, cause)
   switch (why._tag) {
     case "NotShareable":
       return new ProcessError({ reason: new NotShareable({ handle: why.handle, message: why.message }) })
+    case "Closed":
+      return new ProcessError({ reason: new Closed({ what: why.what, message: why.message }) })
     case "MessageTooLarge":
       return new ProcessError({
         reason: new MessageTooLarge({ size: why.size, limit: why.limit, message: why.message })
@@ -28,10 +31,13 @@ export const payloadError = (what: string, cause: unknown): ProcessError => {
     case "CodecFailed": {
       const { message } = why
       const more = why.cause === undefined ? {} : { cause: why.cause }
-      return new ProcessError({ reason: new CodecFailed({ phase: "payload", message, ...more }) })
+      return new ProcessError({ reason: new CodecFailed({ phase, message, ...more }) })
     }
   }
 }
+
+/** Why a payload could not be encoded, or could not be posted. */
+export const payloadError = (what: string, cause: unknown): ProcessError => crossingError(what, "payload", cause)
 
 /** Throws a ProcessError. Adds to `transfers` the buffers that the schema marks. */
 export const encodePayload = (

@@ -5,12 +5,14 @@
  */
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import { wordsOf } from "./errors.ts"
+import { isGone } from "../memory/segments.ts"
 import { isUncrossable } from "./values.ts"
 
 export type Phase = "payload" | "success" | "error"
 
 export type WhyNot =
   | { readonly _tag: "NotShareable"; readonly handle: string; readonly message: string }
+  | { readonly _tag: "Closed"; readonly what: string; readonly message: string }
   | { readonly _tag: "MessageTooLarge"; readonly size: number; readonly limit: number; readonly message: string }
   /** `cause` where more is known than the message says. */
   | { readonly _tag: "CodecFailed"; readonly message: string; readonly cause?: unknown }
@@ -25,6 +27,7 @@ export const whyNot = (what: string, phase: Phase, cause: unknown): WhyNot => {
       ? { _tag: "CodecFailed", message }
       : { _tag: "NotShareable", handle: cause.handle, message }
   }
+  if (isGone(cause)) return { _tag: "Closed", what: cause.what, message: `${what}: ${cause.message}` }
   const subject = `${what}: ${subjects[phase]}`
   if (isFrameTooLarge(cause)) {
     const { limit, size } = cause

@@ -1,19 +1,18 @@
 /**
  * What may cross, and how it is made ready: plain data goes by structured clone as it is; errors are rewritten, because
- * structured clone loses their `_tag`, their own fields and their class name.
+ * structured clone loses their `_tag`, their own fields and their class name, and handles, which say themselves what is
+ * sent in their place.
  *
  * Effect-free: the runner in a child uses it too.
  */
 import { Buffer } from "node:buffer"
 import { inspect as inspectValue, types } from "node:util"
 import type { EncodedError } from "./errors.ts"
+import { crossing, installedOpeners } from "../handles/handle.ts"
+import type { Border, Handle } from "../handles/handle.ts"
 import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
-/** What the border can do. */
-export interface Border {
-  /** A raw SharedArrayBuffer may cross (threads and inline, not processes). */
-  readonly sharesMemory: boolean
-}
+export type { Border }
 
 /** Thrown by {@link prepare}: which place in the value cannot cross, and why. */
 export interface Uncrossable {
@@ -22,17 +21,20 @@ export interface Uncrossable {
   readonly message: string
 }
 
-/** What `prepare` gives: `marked` says that errors (or look-alikes of our marks) were rewritten, so that it must be revived. */
+/**
+ * What `prepare` gives: `marked` says that errors or handles (or look-alikes of our marks) were rewritten, so that it must
+ * be revived.
+ */
 export interface Prepared {
   readonly value: unknown
   readonly marked: boolean
 }
 
 const mark = "~effect-multiprocessing/wire" as const
-type Marked = { readonly [mark]: "error"; readonly error: EncodedError } | {
-  readonly [mark]: "object"
-  readonly object: object
-}
+type Marked =
+  | { readonly [mark]: "error"; readonly error: EncodedError }
+  | { readonly [mark]: "object"; readonly object: object }
+  | { readonly [mark]: "handle"; readonly name: string; readonly data: unknown }
 
 /** Objects that carry this property are handles of this library that cannot cross; its value says what to do instead. */
 export const notShareable = "~effect-multiprocessing/notShareable" as const
@@ -163,6 +165,8 @@ const deepest = 500
 const tooDeep = (root: string): Uncrossable =>
   refuse({ root, path: [] }, `nested more than ${deepest} levels deep`, "Send it flat, as arrays or bytes.")
 
+const isHandle = (object: object): object is Handle => crossing in object
+
 /** Does the value have to be rewritten? Throws an `Uncrossable` for what cannot cross. */
 const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>): boolean => {
   if (isPrimitive(value)) return false
@@ -173,6 +177,12 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   seen.add(object)
   if (isPooled(object)) return true
   if (isLeaf(object)) return false
+  if (isHandle(object)) {
+    const { name, refusal } = object[crossing]
+    const advice = refusal(border)
+    if (advice !== undefined) throw refuse(place, `a ${name}`, advice, name)
+    return true
+  }
   if (notShareable in object) {
     const { advice, handle } = object[notShareable] as { readonly handle: string; readonly advice: string }
     throw refuse(place, `a ${handle}`, advice, handle)
@@ -187,17 +197,28 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   return rewritten
 }
 
-/** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
-type Replace = (value: unknown, depth: number) => unknown
+interface Rewriting {
+  readonly border: Border
+  /** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
+  readonly replace: (value: unknown, depth: number) => unknown
+  readonly done: Map<object, unknown>
+}
 
-/** Copies the containers of a value, and puts a mark where an error stands. Shared places and cycles stay shared. */
-const rewrite = (value: unknown, done: Map<object, unknown>, replace: Replace, depth = 0): unknown => {
+/** Copies the containers of a value, and puts a mark where an error or a handle stands. Shared places and cycles stay shared. */
+const rewrite = (value: unknown, rewriting: Rewriting, depth = 0): unknown => {
+  const { border, done, replace } = rewriting
   const replaced = replace(value, depth)
   if (typeof replaced !== "object" || replaced === null) return replaced
   const object = replaced
   const before = done.get(object)
   if (before !== undefined) return before
-  const inner = (part: unknown): unknown => rewrite(part, done, replace, depth + 1)
+  const inner = (part: unknown): unknown => rewrite(part, rewriting, depth + 1)
+  if (isHandle(object)) {
+    const { name, write } = object[crossing]
+    const out = { [mark]: "handle", name, data: write(border) } satisfies Marked
+    done.set(object, out)
+    return out
+  }
   if (Array.isArray(object)) {
     const out: Array<unknown> = new Array(object.length)
     done.set(object, out)
@@ -248,7 +269,7 @@ const define = (target: object, key: string, value: unknown): void => {
 }
 
 const plain = (value: unknown): Prepared => ({ value, marked: false })
-const asItIs: Replace = (value) => value
+const asItIs: Rewriting["replace"] = (value) => value
 
 /**
  * Makes a value ready to cross, or throws an {@link Uncrossable} that names the place. `root` is what the value is
@@ -258,7 +279,7 @@ export const prepare = (value: unknown, border: Border, root: string): Prepared 
   if (isPrimitive(value)) return plain(value)
   try {
     return inspect(value, border, { root, path: [] }, new Set())
-      ? { value: rewrite(value, new Map(), asItIs), marked: true }
+      ? { value: rewrite(value, { border, replace: asItIs, done: new Map() }), marked: true }
       : plain(value)
   } catch (cause) {
     if (!isStackOverflow(cause)) throw cause
@@ -271,13 +292,13 @@ const isStackOverflow = (cause: unknown): boolean => cause instanceof RangeError
 /** As {@link prepare}, for what must not be lost (a defect): what cannot cross becomes its description. */
 export const prepareLossy = (value: unknown, border: Border): Prepared => {
   if (isPrimitive(value)) return plain(value)
-  const lossy: Replace = (part, depth) =>
+  const lossy: Rewriting["replace"] = (part, depth) =>
     isPrimitive(part) ||
-      (depth < deepest && uncrossableKind(part, border) === undefined && !(notShareable in (part as object)))
+      (depth < deepest && uncrossableKind(part, border) === undefined && mayCross(part as object, border))
       ? part
       : describe(part)
   try {
-    return { value: rewrite(value, new Map(), lossy), marked: true }
+    return { value: rewrite(value, { border, replace: lossy, done: new Map() }), marked: true }
   } catch {
     // nested too deeply, or a getter that throws: what an error says of itself is kept
     return isError(value)
@@ -285,6 +306,9 @@ export const prepareLossy = (value: unknown, border: Border): Prepared => {
       : plain(describe(value))
   }
 }
+
+const mayCross = (object: object, border: Border): boolean =>
+  isHandle(object) ? object[crossing].refusal(border) === undefined : !(notShareable in object)
 
 const describe = (value: unknown): unknown => {
   if (isPrimitive(value)) return value
@@ -295,7 +319,10 @@ const describe = (value: unknown): unknown => {
   }
 }
 
-/** Puts the errors back. Works in place: the value is our own copy. */
+/**
+ * Puts errors and handles back. Works in place: the value is our own copy. Throws a `Gone` where what a handle stands for
+ * is gone.
+ */
 export const revive = (value: unknown): unknown => reviveInto(value, new Map())
 
 const reviveInto = (value: unknown, done: Map<object, unknown>): unknown => {
@@ -322,6 +349,13 @@ const reviveInto = (value: unknown, done: Map<object, unknown>): unknown => {
 }
 
 const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
+  if (value[mark] === "handle") {
+    const open = installedOpeners()
+    if (open === undefined) throw new Error(`Nothing here can open a ${value.name}.`)
+    const handle = open(value.name, value.data)
+    done.set(value, handle)
+    return handle
+  }
   if (value[mark] === "object") {
     const object = value.object
     done.set(value, object)

@@ -10,7 +10,6 @@ import type { Place } from "../codec/causes.ts"
 import { encodePayload, encodingFailed, nameOf, payloadError } from "../codec/payload.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Border } from "../codec/values.ts"
-import { revive } from "../codec/values.ts"
 import type { Ambient, EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
 import { ambientOf } from "../start/observed.ts"
@@ -192,8 +191,8 @@ export const mapAll = (
         {
           context: fiber.context,
           onValues: (first, values, marked, worker) => {
-            if (plain) {
-              for (let i = 0; i < values.length; i++) results[first + i] = marked ? revive(values[i]) : values[i]
+            if (plain && !marked) {
+              for (let i = 0; i < values.length; i++) results[first + i] = values[i]
               return
             }
             for (let i = 0; i < values.length && failure === undefined; i++) {

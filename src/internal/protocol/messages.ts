@@ -58,6 +58,7 @@ export type EncodedReason =
     readonly cause?: Crossed
   }
   | { readonly _tag: "NotShareable"; readonly handle: string; readonly message: string }
+  | { readonly _tag: "Closed"; readonly what: string; readonly message: string }
   | { readonly _tag: "MessageTooLarge"; readonly size: number; readonly limit: number; readonly message: string }
   | { readonly _tag: "StartFailed"; readonly message: string; readonly cause?: Crossed }
 

@@ -3,11 +3,12 @@
  */
 import { wordsOf } from "../codec/errors.ts"
 import { whyNot } from "../codec/reasons.ts"
+import type { Phase } from "../codec/reasons.ts"
 import { namesOf } from "../codec/registry.ts"
 import { prepareLossy } from "../codec/values.ts"
 import type { EncodedFailure, EncodedReason } from "../protocol/messages.ts"
 
-export const reasonOf = (cause: unknown, phase: "success" | "error", what: string): EncodedReason => {
+export const reasonOf = (cause: unknown, phase: Phase, what: string): EncodedReason => {
   const why = whyNot(what, phase, cause)
   if (why._tag !== "CodecFailed") return why
   const { message } = why

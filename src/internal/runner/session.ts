@@ -9,11 +9,12 @@ import { wordsOf } from "../codec/errors.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { open, prepareLossy, revive } from "../codec/values.ts"
+import { installedOpeners, installOpeners } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import { eachToChild } from "../protocol/bundles.ts"
 import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
-import { border, importFailure, notDefined } from "./refusals.ts"
+import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
 import { makeReports } from "./reports.ts"
 import { measure } from "./runs.ts"
 import type { KnownTask, Run } from "./runs.ts"
@@ -111,6 +112,10 @@ export const startSession = (host: SessionHost): Session => {
       if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
       if (run.index === 0) run.beganAt = now
       hasRun = true
+      if ((run.flags & flagMarked) !== 0) {
+        if (installedOpeners() === undefined) return loadOpeners(run)
+        if (!openItem(run)) continue
+      }
       if (reports.announce(run, now)) now = performance.now()
       if (plain) now = runSync(run, definition.handler, now)
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
@@ -158,14 +163,23 @@ export const startSession = (host: SessionHost): Session => {
     }
   }
 
-  const payloadOf = (run: Run): unknown =>
-    (run.flags & flagMarked) === 0 ? run.items[run.index] : revive(run.items[run.index])
+  /** Puts back what the next item's payload had to be rewritten for; where that fails the item has failed. */
+  const openItem = (run: Run): boolean => {
+    const items = run.items as Array<unknown> // ours since it has crossed
+    try {
+      items[run.index] = revive(items[run.index])
+      return true
+    } catch (cause) {
+      reports.failure(run, border(reasonOf(cause, "payload", `task "${run.task.name}"`)))
+      return false
+    }
+  }
 
   /** Returns the time when it ended. */
   const runSync = (run: Run, handler: (payload: unknown) => unknown, began: number): number => {
     let value: unknown
     try {
-      value = handler(payloadOf(run))
+      value = handler(run.items[run.index])
     } catch (cause) {
       const ended = performance.now()
       reports.failure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] }, ended - began)
@@ -181,7 +195,7 @@ export const startSession = (host: SessionHost): Session => {
   const runEffect = (run: Run, definition: TaskDefinition, runtime: EffectRuntime, began: number): boolean => {
     let done = false
     let resume: (() => void) | undefined
-    const item = runtime.run(definition, payloadOf(run), run, (outcome) => {
+    const item = runtime.run(definition, run.items[run.index], run, (outcome) => {
       done = true
       running = undefined
       if (ended) return // the child is ending: `shutdown` waits for this item and reports the rest
@@ -242,6 +256,18 @@ export const startSession = (host: SessionHost): Session => {
       })
       resume()
     })
+  }
+
+  const loadOpeners = (run: Run): void => {
+    const resume = waitForCode(run)
+    requireOpeners().then(resume, (cause) => {
+      failAll(run, importFailure(run.task.module, run.task.name, cause))
+      resume()
+    })
+  }
+
+  const requireOpeners = async (): Promise<void> => {
+    if (installedOpeners() === undefined) installOpeners((await import("../handles/openers.ts")).openHandle)
   }
 
   const requireEffects = async (): Promise<EffectRuntime> => {
@@ -335,6 +361,7 @@ export const startSession = (host: SessionHost): Session => {
         }
       }
       const runtime = await requireEffects()
+      if (payload.marked) await requireOpeners()
       const failure = await runtime.initialize(definition, open(payload))
       return failure === undefined ? undefined : {
         _tag: "StartFailed",

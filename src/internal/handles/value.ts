@@ -1,0 +1,68 @@
+/**
+ * A number in shared bytes, with its lock behind it.
+ */
+import { allocate } from "../memory/arena.ts"
+import { numbersAt } from "../memory/kinds.ts"
+import type { Kind, Numbers, Of } from "../memory/kinds.ts"
+import { lockBytes } from "../memory/lockWord.ts"
+import { openPlace, refusalOf, writePlace } from "./bytes.ts"
+import type { Place, PlaceData } from "./bytes.ts"
+import { invariant, makeHandle } from "./handle.ts"
+import type { Handle } from "./handle.ts"
+import { makeLock, openLock, referToLock, removeLock } from "./lock.ts"
+import type { LockSide } from "./lock.ts"
+import type { ObjectReference } from "../hub/link.ts"
+
+export const ValueTypeId = "~effect-multiprocessing/SharedValue" as const
+
+export interface ValueHandle<K extends Kind> extends Handle {
+  readonly [ValueTypeId]: (_: K) => K
+  readonly kind: K
+  readonly numbers: Numbers<K>
+  readonly lock: LockSide
+}
+
+/** Room for the largest kind. */
+const valueBytes = 8
+
+interface ValueData extends PlaceData {
+  readonly kind: Kind
+  readonly lock: ObjectReference
+}
+
+export const lockWordsAt = ({ offset, segment }: Place): Int32Array =>
+  new Int32Array(segment.buffer, offset, lockBytes / Int32Array.BYTES_PER_ELEMENT)
+
+const makeValueHandle = <K extends Kind>(kind: K, place: Place, lock: LockSide): ValueHandle<K> =>
+  makeHandle({
+    [ValueTypeId]: invariant<K>,
+    kind,
+    numbers: numbersAt(kind, place.segment.buffer, place.offset, 1),
+    lock
+  }, {
+    name: "SharedValue",
+    refusal: refusalOf(place.segment),
+    write: (border): ValueData => ({ ...writePlace(place, border), kind, lock: referToLock(lock) })
+  })
+
+const lockPlace = ({ offset, segment }: Place): Int32Array => lockWordsAt({ segment, offset: offset + valueBytes })
+
+export const makeValue = <K extends Kind>(
+  kind: K,
+  initial: Of<K> | undefined
+): { readonly handle: ValueHandle<K>; readonly release: () => void } => {
+  const cell = allocate(valueBytes + lockBytes)
+  const lock = makeLock(lockPlace(cell), 0, "poison")
+  const handle = makeValueHandle(kind, cell, lock)
+  if (initial !== undefined) handle.numbers.store(0, initial)
+  const release = (): void => {
+    removeLock(lock)
+    cell.release()
+  }
+  return { handle, release }
+}
+
+export const openValue = ({ kind, lock, ...data }: ValueData): ValueHandle<Kind> => {
+  const place = openPlace(data)
+  return makeValueHandle(kind, place, openLock(lockPlace(place), 0, lock))
+}

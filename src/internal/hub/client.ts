@@ -1,0 +1,82 @@
+/**
+ * A connection to the hub of another process. It is made when it is first needed, serves all objects of that hub, and is
+ * the sign of life of this process there.
+ */
+import { fromStreams } from "../channel/socket.ts"
+import { maxFrameBytes } from "../protocol/frames.ts"
+import { knock } from "./door.ts"
+import type { Address } from "./door.ts"
+import { closed } from "./link.ts"
+import type { Link, Outcome } from "./link.ts"
+import { coalesced, Word } from "./wire.ts"
+import type { ToHub, ToPeer } from "./wire.ts"
+
+interface Asked {
+  onOutcome: (outcome: Outcome) => void
+}
+
+export const connectTo = (address: Address, onClose: () => void): Link => {
+  const socket = knock(address)
+  const channel = fromStreams<ToHub, ToPeer>(socket, socket, maxFrameBytes)
+  const send = coalesced<ToHub>((batch) => channel.post(batch))
+  const asked = new Map<number, Asked>()
+  let waiting: Array<() => void> = []
+  let slot = 0
+  let isClosed = false
+  let lastRequest = 0
+
+  const ready = (): void => {
+    const callbacks = waiting
+    waiting = []
+    for (const callback of callbacks) callback()
+  }
+
+  const hear = (message: ToPeer): void => {
+    if (message[0] === Word.Welcome) {
+      slot = message[1]
+      return ready()
+    }
+    const [, request, outcome] = message
+    const question = asked.get(request)
+    asked.delete(request)
+    question?.onOutcome(outcome)
+  }
+
+  channel.listen((batch) => batch.forEach(hear), () => {
+    isClosed = true
+    onClose()
+    ready()
+    const all = [...asked.values()]
+    asked.clear()
+    for (const { onOutcome } of all) onOutcome(closed)
+  })
+
+  return {
+    slot: () => slot,
+    isClosed: () => isClosed,
+    whenReady: (callback) => {
+      if (slot > 0 || isClosed) callback()
+      else waiting.push(callback)
+    },
+    ask: (object, operation, argument, onOutcome) => {
+      if (isClosed) {
+        onOutcome(closed)
+        return () => {}
+      }
+      const request = ++lastRequest
+      const question: Asked = { onOutcome }
+      asked.set(request, question)
+      send([Word.Ask, request, object, operation, argument])
+      return (undo) => {
+        if (!asked.has(request)) return
+        question.onOutcome = (outcome) => {
+          if (outcome._tag === "Value") undo(outcome.value)
+        }
+        send([Word.Withdraw, request])
+      }
+    },
+    tell: (object, operation, argument) => {
+      if (!isClosed) send([Word.Ask, 0, object, operation, argument])
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The hub of this process (of this thread, where it is one), and the links to all hubs.
+ *
+ * They hang on `globalThis`: the bundled runner and the package are two evaluations of this file in one child, and a process
+ * has one hub.
+ */
+import { connectTo } from "./client.ts"
+import type { Address } from "./door.ts"
+import type { Link } from "./link.ts"
+import { makeHub } from "./server.ts"
+import type { Hub } from "./server.ts"
+
+interface Hubs {
+  readonly own: Hub
+  readonly links: Map<string, Link>
+}
+
+const key = Symbol.for("effect-multiprocessing/hubs")
+const holder = globalThis as { [key]?: Hubs }
+
+const hubs = (): Hubs => holder[key] ??= { own: makeHub(), links: new Map() }
+
+export const ownHub = (): Hub => hubs().own
+
+/** The link to the hub at an address; connects where there is none. */
+export const linkTo = (address: Address): Link => {
+  const { links, own } = hubs()
+  if (own.isAt(address)) return own.link
+  const known = links.get(address.path)
+  if (known !== undefined) return known
+  const link = connectTo(address, () => links.delete(address.path))
+  links.set(address.path, link)
+  return link
+}

@@ -1,0 +1,46 @@
+/**
+ * The queue of a lock, in the hub of its owner. Only those come here who found the lock held; see the README of
+ * `internal/memory` for the word that they all share.
+ */
+import { abandonedAt, arrive, handOver, holderOf, run, stateAt, unknownProcess } from "../memory/lockWord.ts"
+import type { Waiter } from "../memory/lockWord.ts"
+import type { HubObject } from "./link.ts"
+
+/** What becomes of the lock when the process that holds it dies: whoever takes it next is told, or it is simply free. */
+export type OnOwnerDeath = "poison" | "release"
+
+interface Waiting extends Waiter {
+  readonly grant: () => void
+}
+
+export const makeLockObject =
+  (words: Int32Array, index: number, onOwnerDeath: OnOwnerDeath) => (isAlive: (slot: number) => boolean): HubObject => {
+    const queue: Array<Waiting> = []
+
+    const abandon = (pid: number): void => {
+      if (onOwnerDeath === "poison") Atomics.store(words, stateAt(index), abandonedAt(pid))
+    }
+
+    const passOn = (slot: number): void => run(handOver(queue, slot), words, index)?.grant()
+
+    return {
+      call: (peer, operation, _, answer) => {
+        if (operation === "give") {
+          passOn(peer.slot)
+          answer(undefined)
+          return undefined
+        }
+        const waiting: Waiting = { slot: peer.slot, grant: () => answer(undefined) }
+        const outcome = run(arrive(queue, waiting, isAlive), words, index)
+        if (outcome === "queued") return () => void queue.splice(queue.indexOf(waiting), 1)
+        if (outcome === "abandoned") abandon(unknownProcess)
+        answer(undefined)
+        return undefined
+      },
+      gone: ({ pid, slot }) => {
+        if (holderOf(Atomics.load(words, index)) !== slot) return
+        abandon(pid)
+        passOn(slot)
+      }
+    }
+  }

@@ -1,0 +1,103 @@
+/**
+ * The lock, without its queue: what its word in shared bytes says, and the atomic steps of those who take and give it.
+ *
+ * The steps are generators: each `yield` is one compare-and-exchange, and is sent what was there before. So the same code
+ * runs on shared bytes and, one step at a time, under every interleaving that a test can think of. See the README.
+ */
+
+/** What to expect, and what to put in its place. */
+export type Exchange = readonly [expected: number, next: number]
+export type Steps<A> = Generator<Exchange, A, number>
+
+/** Somebody waits at the hub: whoever gives the lock tells the hub. */
+export const contended = 1 << 30
+
+export const holderOf = (word: number): number => word & ~contended
+const isContended = (word: number): boolean => (word & contended) !== 0
+
+/** What a lock takes: the word, its state, and room. */
+export const lockBytes = 16
+
+/** Beside the word stands what the next holder has to know: 0 when all is well. */
+export const stateAt = (index: number): number => index + 1
+
+/** The owner's scope has ended. */
+export const lockClosed = -1
+export const unknownProcess = 0
+/** The process that held it has died: its id, which is above 0; or that somebody has, when its id is not known. */
+const abandonedByUnknown = -2
+export const abandonedAt = (pid: number): number => pid === unknownProcess ? abandonedByUnknown : pid
+/** Undefined when it is not abandoned. */
+export const abandonedBy = (state: number): number | undefined =>
+  state > 0 ? state : state === abandonedByUnknown ? unknownProcess : undefined
+
+/** No holder has this number: an exchange that expects it changes nothing, and says what is there. */
+const look: Exchange = [-1, -1]
+
+/** Takes the lock, or marks it and says that the taker has to wait at the hub. */
+export function* take(slot: number): Steps<"held" | "wait"> {
+  while (true) {
+    const before = yield [0, slot]
+    if (before === 0) return "held"
+    if (isContended(before)) return "wait"
+    if ((yield [before, before | contended]) === before) return "wait"
+  }
+}
+
+/** Gives it. `"handOver"`: the hub has to, because somebody waits. */
+export function* give(slot: number): Steps<"free" | "handOver"> {
+  return (yield [slot, 0]) === slot ? "free" : "handOver"
+}
+
+export interface Waiter {
+  readonly slot: number
+}
+
+const wordFor = (waiter: Waiter, queue: ReadonlyArray<Waiter>): number =>
+  queue.length > 0 ? waiter.slot | contended : waiter.slot
+
+/** What the hub does when somebody who has to wait arrives. */
+export function* arrive<W extends Waiter>(
+  queue: Array<W>,
+  waiter: W,
+  isAlive: (slot: number) => boolean
+): Steps<"granted" | "abandoned" | "queued"> {
+  let before = yield look
+  while (true) {
+    const holder = holderOf(before)
+    // given meanwhile; or taken by one who had lost its hub a moment before, and noticed too late
+    const isFree = holder === 0 || !isAlive(holder)
+    const next = isFree ? wordFor(waiter, queue) : before | contended
+    const found = next === before ? before : yield [before, next]
+    if (found !== before) {
+      before = found
+    } else if (isFree) {
+      return holder === 0 ? "granted" : "abandoned"
+    } else {
+      queue.push(waiter)
+      return "queued"
+    }
+  }
+}
+
+/** What the hub does when a holder who could not give it free lets go, or has died: the one who waits longest is next. */
+export function* handOver<W extends Waiter>(queue: Array<W>, slot: number): Steps<W | undefined> {
+  let before = yield look
+  while (holderOf(before) === slot) {
+    const [next, ...rest] = queue
+    const found = yield [before, next === undefined ? 0 : wordFor(next, rest)]
+    if (found === before) return queue.shift()
+    before = found // somebody has marked it
+  }
+  return undefined // it was not held by this one
+}
+
+/** On shared bytes. */
+export const run = <A>(steps: Steps<A>, words: Int32Array, index: number): A => {
+  let step = steps.next(0)
+  while (step.done !== true) {
+    const [expected, next] = step.value
+    step = steps.next(Atomics.compareExchange(words, index, expected, next))
+  }
+  return step.value
+}

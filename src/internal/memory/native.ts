@@ -1,0 +1,106 @@
+/**
+ * Finds and loads the C addon (see `native/` in the repository), which a machine may do without: then shared memory
+ * reaches threads only.
+ */
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** What went wrong in a call of the addon that was well formed; a malformed one throws a TypeError or a RangeError. */
+export interface NativeError extends Error {
+  /** The name of the error of the system call, such as "ENOMEM", or a name that begins with ERR_. */
+  readonly code: string
+  readonly syscall: string
+}
+
+export interface Native {
+  /** Raised together with the number in `addon.c` when the functions change. */
+  readonly version: number
+  /** Whether this Node can map memory as a SharedArrayBuffer; without it `mapSegment` fails. */
+  readonly canShare: boolean
+  /** The descriptor of a new segment of zeros, whose size is sealed. The caller closes it, with `closeSegment`. */
+  readonly createSegment: (size: number) => number
+  /** Like `closeSync`, which complains in a worker thread about descriptors that are not from `node:fs`. */
+  readonly closeSegment: (fd: number) => void
+  /**
+   * Maps the first bytes of a segment, which needs its descriptor no longer than for this call. It is unmapped when no
+   * thread refers to it any more. Two mappings in one process do not wake each other's waiters: map once, post the buffer.
+   */
+  readonly mapSegment: (fd: number, size: number) => SharedArrayBuffer
+  /** How many mappings there are in this process. */
+  readonly liveMappings: () => number
+  /** Who was at the other end of a unix socket when it was connected. */
+  readonly peerOf: (fd: number) => { readonly pid: number; readonly uid: number; readonly gid: number }
+  /**
+   * From the death of the parent on, this process has so many seconds to leave by itself; then it is killed, also when it
+   * computes. False when the parent has died already: nothing will kill this process then. Main thread only.
+   */
+  readonly dieWithParent: (parentPid: number, graceSeconds: number) => boolean
+}
+
+interface Loaded {
+  readonly native: Native | undefined
+  readonly absent: string
+}
+
+const version = 1
+
+/** Several copies of this module may live in one realm: the bundled runner has its own. */
+const cacheKey = Symbol.for(`effect-multiprocessing/native/${version}`)
+const cache = globalThis as { [cacheKey]?: Loaded }
+
+const fileName = "effect-multiprocessing.node"
+
+/** The folder depends on where this code runs from (`src`, `dist`, a bundle in `dist`), so it is looked for upwards. */
+const findAddon = (folder: string): string | undefined => {
+  let above = dirname(fileURLToPath(import.meta.url))
+  for (;;) {
+    const file = join(above, folder, fileName)
+    if (existsSync(file)) return file
+    const next = dirname(above)
+    if (next === above) return undefined
+    above = next
+  }
+}
+
+const without = (absent: string): Loaded => ({ native: undefined, absent })
+
+const load = (): Loaded => {
+  if (process.env["EFFECT_MULTIPROCESSING_NATIVE"] === "off") {
+    return without("the native addon is switched off: unset EFFECT_MULTIPROCESSING_NATIVE")
+  }
+  if (process.platform !== "linux") {
+    return without(`the native addon is for Linux: there is none for ${process.platform}`)
+  }
+  const folder = `prebuilds/${process.platform}-${process.arch}`
+  try {
+    const file = findAddon(folder)
+    if (file === undefined) {
+      return without(
+        `there is no ${folder}/${fileName}: in a checkout run "npm run build:native", which needs a C compiler`
+      )
+    }
+    const native = createRequire(import.meta.url)(file) as Native
+    if (native.version !== version) {
+      return without(`${file} was built from other sources: run "npm run build:native"`)
+    }
+    return { native, absent: native.canShare ? "" : whyNotShared }
+  } catch (error) {
+    return without(`the native addon could not be loaded: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+const whyNotShared =
+  `Node ${process.versions.node} cannot map memory as a SharedArrayBuffer: use Node >= 22.23.3, 24.16 or 26.1`
+
+const loaded = (): Loaded => cache[cacheKey] ??= load()
+
+/** The addon; undefined where it is missing or switched off. Loaded at the first call. */
+export const native = (): Native | undefined => loaded().native
+
+/**
+ * One sentence, to be put behind "because": what is missing for memory that reaches other processes, and what to do. It
+ * is empty when nothing is missing.
+ */
+export const whyAbsent = (): string => loaded().absent

@@ -1,0 +1,137 @@
+/**
+ * Segments: the blocks of shared bytes in which cells lie.
+ *
+ * Where the native part is there a segment is a sealed file without a name, mapped as a SharedArrayBuffer: other threads
+ * get the buffer, other processes map the file through the descriptor of the process that made it. Elsewhere it is a
+ * plain SharedArrayBuffer, which reaches threads only.
+ *
+ * A process maps a segment once for each of its threads that was not given the buffer: the table says what is there. It
+ * hangs on `globalThis`, because the bundled runner and the package are two evaluations of this file in one child.
+ */
+import { randomBytes } from "node:crypto"
+import { closeSync, openSync } from "node:fs"
+import { native, whyAbsent } from "./native.ts"
+
+export interface Segment {
+  /** The same in every process. */
+  readonly id: string
+  readonly buffer: SharedArrayBuffer
+  /** The bytes that may be used; the label comes after them. */
+  readonly size: number
+  /** Where other processes find it; `undefined` when it reaches threads only. */
+  readonly source: Source | undefined
+}
+
+/** A descriptor in a process. */
+export interface Source {
+  readonly pid: number
+  readonly fd: number
+}
+
+/** What crosses instead of a segment: to a thread with the buffer, to a process without it. */
+export interface SegmentReference extends Omit<Segment, "buffer"> {
+  readonly buffer: SharedArrayBuffer | undefined
+}
+
+/** Thrown when a segment cannot be found any more: its owner has let it go, or has ended. */
+export interface Gone {
+  readonly _tag: "Gone"
+  readonly what: string
+  readonly message: string
+}
+
+export const isGone = (u: unknown): u is Gone =>
+  typeof u === "object" && u !== null && (u as Partial<Gone>)._tag === "Gone"
+
+const key = Symbol.for("effect-multiprocessing/segments")
+const holder = globalThis as { [key]?: Map<string, WeakRef<SharedArrayBuffer>> }
+const known = holder[key] ??= new Map<string, WeakRef<SharedArrayBuffer>>()
+
+const forget = new FinalizationRegistry<string>((id) => {
+  if (known.get(id)?.deref() === undefined) known.delete(id)
+})
+
+const remember = (id: string, buffer: SharedArrayBuffer): SharedArrayBuffer => {
+  known.set(id, new WeakRef(buffer))
+  forget.register(buffer, id)
+  return buffer
+}
+
+/** A descriptor may have come to stand for something else: the last bytes of a segment say which one it is. */
+const labelBytes = 64
+const idBytes = 16
+
+const labelOf = (buffer: SharedArrayBuffer): string =>
+  Buffer.from(new Uint8Array(buffer, buffer.byteLength - labelBytes, idBytes)).toString("hex")
+
+/** A multiple of what processors move at once, so that the next segment's cells are alone in theirs. */
+const roundUp = (bytes: number): number => Math.ceil(bytes / labelBytes) * labelBytes
+
+/** Throws what the system answers: ENOMEM, EMFILE. */
+export const createSegment = (size: number): Segment => {
+  const label = randomBytes(idBytes)
+  const id = label.toString("hex")
+  const total = roundUp(size) + labelBytes
+  const addon = native()
+  if (addon === undefined || !addon.canShare) {
+    return { id, buffer: remember(id, new SharedArrayBuffer(total)), size, source: undefined }
+  }
+  const fd = addon.createSegment(total)
+  try {
+    const buffer = addon.mapSegment(fd, total)
+    new Uint8Array(buffer, total - labelBytes).set(label)
+    return { id, buffer: remember(id, buffer), size, source: { pid: process.pid, fd } }
+  } catch (cause) {
+    closeSync(fd)
+    throw cause
+  }
+}
+
+/** The owner lets it go: what is mapped stays, and nobody new finds it. */
+export const closeSegment = ({ source }: Segment): void => {
+  if (source !== undefined) closeSync(source.fd)
+}
+
+export const referTo = ({ buffer, id, size, source }: Segment, sharesMemory: boolean): SegmentReference => ({
+  id,
+  size,
+  source,
+  buffer: sharesMemory ? buffer : undefined
+})
+
+const gone = (cause?: unknown): Gone => ({
+  _tag: "Gone",
+  what: "shared memory",
+  message: `The shared memory that this value lies in is gone: its owner has let it go, or has ended${
+    cause instanceof Error ? ` (${cause.message})` : ""
+  }. Keep the scope that made it open while others use it.`
+})
+
+const map = (id: string, size: number, source: Source): SharedArrayBuffer => {
+  const addon = native()
+  if (addon === undefined || !addon.canShare) throw gone(new Error(whyAbsent()))
+  let fd: number
+  try {
+    fd = openSync(`/proc/${source.pid}/fd/${source.fd}`, "r+")
+  } catch (cause) {
+    throw gone(cause)
+  }
+  try {
+    const buffer = addon.mapSegment(fd, roundUp(size) + labelBytes)
+    if (labelOf(buffer) !== id) throw gone()
+    return remember(id, buffer)
+  } catch (cause) {
+    throw isGone(cause) ? cause : gone(cause)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The segment that a reference from another thread or process stands for. Throws {@link Gone}. */
+export const openSegment = ({ buffer, id, size, source }: SegmentReference): Segment => {
+  const mapped = known.get(id)?.deref()
+  if (mapped !== undefined) return { id, buffer: mapped, size, source }
+  if (buffer !== undefined) return { id, buffer: remember(id, buffer), size, source }
+  if (source === undefined) throw gone()
+  return { id, buffer: map(id, size, source), size, source }
+}

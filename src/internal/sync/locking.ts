@@ -1,0 +1,181 @@
+/**
+ * An effect under a lock: of `SharedLock`, and of the values and arrays that have one of their own.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { ProcessError } from "../../ProcessError.ts"
+import { giveLock, repair, stateOf, tryTake, waitToTake, whenKnown } from "../handles/lock.ts"
+import type { LockSide } from "../handles/lock.ts"
+import { abandonedBy, lockClosed, unknownProcess } from "../memory/lockWord.ts"
+import { closedError } from "./owned.ts"
+
+/**
+ * The process that held the lock died: what it protects may be half done. Every taker is told until somebody recovers the
+ * lock. `pid` is 0 when it is not known.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class LockAbandoned extends Schema.TaggedError<LockAbandoned>()("LockAbandoned", {
+  pid: Schema.Number,
+  message: Schema.String
+}) {}
+
+/** A lock, and what users call it. */
+export interface Locked {
+  readonly name: string
+  readonly lock: LockSide
+  readonly reentrant: boolean
+}
+
+type AnyFiber = Fiber.Fiber<unknown, unknown>
+
+const abandonedError = (name: string, pid: number): LockAbandoned => {
+  const who = pid === unknownProcess ? "A process" : `The process ${pid}`
+  return new LockAbandoned({
+    pid,
+    message: `${who} died while it held this ${name}: what the lock protects may be half done. ` +
+      "Check it and mend it under SharedLock.recover."
+  })
+}
+
+const heldAlready = (name: string): Error =>
+  new Error(
+    `This ${name} is held by this very fiber, which would wait for itself. ` +
+      "Make the lock with `reentrant: true` where code under it takes it again."
+  )
+
+/** What keeps a holder out: the scope has ended, or the lock is abandoned and not being recovered. */
+const obstacle = (
+  { lock, name }: Locked,
+  recovers: boolean
+): Exit.Exit<never, LockAbandoned | ProcessError> | undefined => {
+  const state = stateOf(lock)
+  if (state === 0) return undefined
+  if (state === lockClosed) return Exit.fail(closedError(name))
+  const pid = abandonedBy(state)
+  return pid === undefined || recovers ? undefined : Exit.fail(abandonedError(name, pid))
+}
+
+/** Remembers that the lock is held, so that it is given back however the fiber ends. */
+interface Ticket {
+  held: boolean
+}
+
+const waitFor = ({ lock, name }: Locked, fiber: AnyFiber, ticket: Ticket): Effect.Effect<void, ProcessError> =>
+  Effect.callback((resume) => {
+    const withdraw = waitToTake(lock, fiber, (outcome) => {
+      ticket.held = outcome === "held"
+      resume(ticket.held ? Effect.void : Effect.fail(closedError(name)))
+    })
+    return Effect.sync(withdraw)
+  })
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const queued = <A, E, R>(
+  locked: Locked,
+  fiber: AnyFiber,
+  restore: Restore,
+  effect: Effect.Effect<A, E, R>,
+  recovers: boolean
+): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
+  const ticket: Ticket = { held: false }
+  return Effect.onExitPrimitive(
+    Effect.flatMap(
+      restore(waitFor(locked, fiber, ticket)),
+      (): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => obstacle(locked, recovers) ?? restore(effect)
+    ),
+    () => {
+      if (ticket.held) giveLock(locked.lock)
+      return undefined
+    }
+  )
+}
+
+/** Under a lock that this fiber has just taken. */
+const under = <A, E, R>(
+  locked: Locked,
+  restore: Restore,
+  effect: Effect.Effect<A, E, R>,
+  recovers: boolean
+): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
+  const refused = obstacle(locked, recovers)
+  if (refused !== undefined) {
+    giveLock(locked.lock)
+    return refused
+  }
+  return Effect.onExitPrimitive(restore(effect), () => {
+    giveLock(locked.lock)
+    return undefined
+  })
+}
+
+/** Under a lock that this fiber has. */
+const again = <A, E, R>({ lock, name, reentrant }: Locked, restore: Restore, effect: Effect.Effect<A, E, R>) => {
+  if (!reentrant) return Effect.die(heldAlready(name))
+  lock.depth++
+  return Effect.onExitPrimitive(restore(effect), () => {
+    giveLock(lock)
+    return undefined
+  })
+}
+
+export const hold = <A, E, R>(
+  locked: Locked,
+  effect: Effect.Effect<A, E, R>,
+  recovers = false
+): Effect.Effect<A, E | LockAbandoned | ProcessError, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiber((fiber): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
+      if (locked.lock.holder === fiber) return again(locked, restore, effect)
+      return tryTake(locked.lock, fiber)
+        ? under(locked, restore, effect, recovers)
+        : queued(locked, fiber, restore, effect, recovers)
+    })
+  )
+
+const known = ({ lock }: Locked): Effect.Effect<void> =>
+  Effect.callback((resume) => whenKnown(lock, () => resume(Effect.void)))
+
+export const holdIfAvailable = <A, E, R>(
+  locked: Locked,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Option.Option<A>, E | LockAbandoned | ProcessError, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      restore(known(locked)),
+      () =>
+        Effect.withFiber((fiber): Effect.Effect<Option.Option<A>, E | LockAbandoned | ProcessError, R> => {
+          const { lock, reentrant } = locked
+          const some = Effect.asSome(effect)
+          if (lock.holder === fiber) return reentrant ? again(locked, restore, some) : Effect.succeedNone
+          if (tryTake(lock, fiber)) return under(locked, restore, some, false)
+          return obstacle(locked, false) ?? Effect.succeedNone
+        })
+    )
+  )
+
+/** What is abandoned is good again when the repair has succeeded. */
+export const recovering = <A, E, R>(
+  locked: Locked,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ProcessError, R> =>
+  hold(
+    locked,
+    Effect.suspend(() => {
+      const state = stateOf(locked.lock)
+      return Effect.tap(effect, () => Effect.sync(() => repair(locked.lock, state)))
+    }),
+    true
+  ) as Effect.Effect<A, E | ProcessError, R> // whoever recovers is not told that it is abandoned
+
+/**
+ * One implementation for both call shapes: a lock and an effect at once, or the effect later. The types are those of the
+ * public constant that it is given to.
+ */
+export const effectLast = <Self, Given, Out, Both>(f: (self: Self, effect: Given) => Out): Both =>
+  ((self: Self, effect?: Given) => effect === undefined ? (later: Given) => f(self, later) : f(self, effect)) as Both

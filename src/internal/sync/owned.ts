@@ -1,0 +1,42 @@
+/**
+ * What is made in shared bytes belongs to the scope that made it.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Closed, ProcessError, SharedMemoryFailed } from "../../ProcessError.ts"
+
+export interface Owned<H> {
+  readonly handle: H
+  readonly release: () => void
+}
+
+const memoryFailed = (what: string, cause: unknown): ProcessError =>
+  new ProcessError({
+    reason: new SharedMemoryFailed({
+      kind: "SystemError",
+      message: `${what}: the system gives no more shared memory: ${
+        cause instanceof Error ? cause.message : String(cause)
+      }`,
+      cause
+    })
+  })
+
+/** `make` throws what the system answers. */
+export const owned = <H>(what: string, make: () => Owned<H>): Effect.Effect<H, ProcessError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.try({ try: make, catch: (cause) => memoryFailed(what, cause) }),
+      ({ release }) => Effect.sync(release)
+    ),
+    ({ handle }) => handle
+  )
+
+/** The owner's scope has ended, or its process. */
+export const closedError = (what: string): ProcessError =>
+  new ProcessError({
+    reason: new Closed({
+      what,
+      message: `${what}: the scope that made it has ended, or the process of its owner. ` +
+        "Keep that scope open while others use it."
+    })
+  })
