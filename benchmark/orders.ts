@@ -52,7 +52,31 @@ export interface PayloadOrder extends Common, Trips {
   readonly moves: boolean
 }
 
-export type Order = ApplyOrder | MapOrder | TypedOrder | StartOrder | SkewOrder | PayloadOrder
+/** The numbers lie in shared memory, and stay there. */
+export interface InPlaceOrder extends Common, Trips {
+  readonly work: "inPlace"
+  readonly numbers: number
+  /** As many workers, each with its own range of the numbers. */
+  readonly parts: number
+}
+
+/** So many processes, each of which does the step so often, all at the same time. */
+export interface CellOrder extends Common {
+  readonly work: "cell"
+  /** One more in a shared number; or nothing, under a lock. */
+  readonly step: "update" | "lock"
+  readonly steps: number
+}
+
+export type Order =
+  | ApplyOrder
+  | MapOrder
+  | TypedOrder
+  | StartOrder
+  | SkewOrder
+  | PayloadOrder
+  | InPlaceOrder
+  | CellOrder
 
 export const processes = 2
 
@@ -88,4 +112,12 @@ export const typed = (choice: Choice & Trips): TypedOrder => (
 
 export const payload = (choice: Choice & Trips & Pick<PayloadOrder, "moves">): PayloadOrder => (
   { work: "payload", processes, bytes: 16 * 2 ** 20, ...choice }
+)
+
+export const inPlace = (choice: Choice & Trips): InPlaceOrder => (
+  { work: "inPlace", processes, numbers: 1_000_000, parts: processes, ...choice }
+)
+
+export const cell = (choice: Choice & Pick<CellOrder, "step" | "steps" | "processes">): CellOrder => (
+  { work: "cell", ...choice }
 )

@@ -2,8 +2,10 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { workload as apply } from "./apply.ts"
+import { workload as cell } from "./cell.ts"
 import { writeCharts } from "./charts.ts"
 import { circumstancesOf, runWorkload } from "./harness.ts"
+import { workload as inPlace } from "./inPlace.ts"
 import { workload as map } from "./map.ts"
 import { workload as payload } from "./payload.ts"
 import type { WorkloadResult } from "./results.ts"
@@ -12,7 +14,7 @@ import { workload as start } from "./start.ts"
 import { describeCircumstances, describeWorkload } from "./tables.ts"
 import { workload as typed } from "./typed.ts"
 
-const all = [apply, map, typed, skew, start, payload]
+const all = [apply, map, typed, skew, start, payload, inPlace, cell]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -33,7 +33,7 @@ import type { Pipeable } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { isHeld } from "./internal/handles/lock.ts"
+import { isHeldByAnyone } from "./internal/handles/lock.ts"
 import { LockTypeId, makeSharedLock } from "./internal/handles/sharedLock.ts"
 import type { LockHandle } from "./internal/handles/sharedLock.ts"
 import { effectLast, hold, holdIfAvailable, LockAbandoned, recovering } from "./internal/sync/locking.ts"
@@ -181,4 +181,5 @@ export const recover: {
  * @category getters
  * @since 0.1.0
  */
-export const isLocked = (self: SharedLock): Effect.Effect<boolean> => Effect.sync(() => isHeld(lockedOf(self).lock))
+export const isLocked = (self: SharedLock): Effect.Effect<boolean> =>
+  Effect.sync(() => isHeldByAnyone(lockedOf(self).lock))

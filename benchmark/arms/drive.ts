@@ -1,11 +1,28 @@
 /** The workloads for a pool that answers with promises: the same code for every such rival. */
 import { setTimeout } from "node:timers/promises"
-import type { ApplyOrder, MapOrder, Order, PayloadOrder, SkewOrder, TypedOrder } from "../orders.ts"
+import type { ApplyOrder, InPlaceOrder, MapOrder, Order, PayloadOrder, SkewOrder, TypedOrder } from "../orders.ts"
 import { check, order, report } from "./order.ts"
-import { checkBytes, checkSquares, makeBytes, makeParts, takeTrips } from "./trips.ts"
+import {
+  checkBytes,
+  checkShared,
+  checkSquares,
+  fillShared,
+  makeBytes,
+  makeParts,
+  rangesOf,
+  takeTrips
+} from "./trips.ts"
 
 /** What ends in "Moved" gives its result away, and its payload has been given to it. */
-export type FunctionName = "square" | "squareAll" | "squareMoved" | "burn" | "whoami" | "echo" | "echoMoved"
+export type FunctionName =
+  | "square"
+  | "squareAll"
+  | "squareMoved"
+  | "squareShared"
+  | "burn"
+  | "whoami"
+  | "echo"
+  | "echoMoved"
 
 export interface Rival {
   /** Calls the function that this pool was opened for. What is in `transfer` may be moved instead of copied. */
@@ -27,6 +44,10 @@ const functionOf = (order: Order): FunctionName => {
       return "burn"
     case "start":
       return "whoami"
+    case "inPlace":
+      return "squareShared"
+    case "cell":
+      throw new Error("a pool has no cells")
   }
 }
 
@@ -79,6 +100,18 @@ const typed = (rival: Rival, order: TypedOrder): Promise<number> => {
   })
 }
 
+const inPlace = (rival: Rival, order: InPlaceOrder): Promise<number> => {
+  const items = new Float64Array(new SharedArrayBuffer(order.numbers * Float64Array.BYTES_PER_ELEMENT))
+  return takeTrips(order, async () => {
+    fillShared(items)
+    const begin = performance.now()
+    await Promise.all(rangesOf(order).map(([from, to]) => rival.run({ items, from, to })))
+    const ms = performance.now() - begin
+    checkShared(items)
+    return ms
+  })
+}
+
 const payload = (rival: Rival, order: PayloadOrder): Promise<number> => {
   let bytes = makeBytes(order)
   return takeTrips(order, async () => {
@@ -121,6 +154,9 @@ export const drive = async (open: (name: FunctionName, order: Order) => Rival): 
       break
     case "typed":
       report(await typed(rival, order))
+      break
+    case "inPlace":
+      report(await inPlace(rival, order))
       break
     case "skew":
       report(await skew(rival, order))

@@ -1,8 +1,8 @@
 /** No pool at all: what the same work costs where it is, for scale. */
-import type { TypedOrder } from "../orders.ts"
-import { burn, square, squareInPlace } from "../tasks/functions.ts"
+import type { CellOrder, InPlaceOrder, TypedOrder } from "../orders.ts"
+import { burn, square, squareInPlace, squareRange } from "../tasks/functions.ts"
 import { check, order, report } from "./order.ts"
-import { checkSquares, makeParts, takeTrips } from "./trips.ts"
+import { checkShared, checkSquares, fillShared, makeParts, takeTrips } from "./trips.ts"
 
 const timed = (work: () => void): number => {
   const begin = performance.now()
@@ -19,6 +19,32 @@ const typed = (order: TypedOrder): Promise<number> => {
   })
 }
 
+const inPlace = (order: InPlaceOrder): Promise<number> => {
+  const items = new Float64Array(new SharedArrayBuffer(order.numbers * Float64Array.BYTES_PER_ELEMENT))
+  return takeTrips(order, async () => {
+    fillShared(items)
+    const millis = timed(() => squareRange(items, 0, items.length))
+    checkShared(items)
+    return millis
+  })
+}
+
+/** What the processor asks for it: one atomic step for an update, two for a lock. */
+const cell = ({ step, steps }: CellOrder): number => {
+  const cells = new Int32Array(new SharedArrayBuffer(4))
+  const once = step === "update"
+    ? () => void Atomics.add(cells, 0, 1)
+    : () => {
+      Atomics.compareExchange(cells, 0, 0, 1)
+      Atomics.compareExchange(cells, 0, 1, 0)
+    }
+  const all = (count: number) => {
+    for (let i = 0; i < count; i++) once()
+  }
+  all(steps / 10)
+  return timed(() => all(steps))
+}
+
 if (order.work === "map") {
   const items = Array.from({ length: order.items }, (_, index) => index)
   let squares: ReadonlyArray<number> = []
@@ -31,6 +57,10 @@ if (order.work === "map") {
   report(ms)
 } else if (order.work === "typed") {
   report(await typed(order))
+} else if (order.work === "inPlace") {
+  report(await inPlace(order))
+} else if (order.work === "cell") {
+  report(cell(order))
 } else if (order.work === "skew") {
   const { costs } = order
   // what is never used might never be computed

@@ -1,11 +1,20 @@
 import { Effect } from "effect"
 import type { Task } from "../../src/Task.ts"
-import type { ApplyOrder, MapOrder, PayloadOrder, SkewOrder, StartOrder, TypedOrder } from "../orders.ts"
+import type {
+  ApplyOrder,
+  CellOrder,
+  InPlaceOrder,
+  MapOrder,
+  PayloadOrder,
+  SkewOrder,
+  StartOrder,
+  TypedOrder
+} from "../orders.ts"
 import { load } from "../ours.ts"
 import { check, order, report } from "./order.ts"
-import { checkBytes, checkSquares, makeBytes, makeParts, medianOf } from "./trips.ts"
+import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts, medianOf, rangesOf } from "./trips.ts"
 
-const { Pool, StartMethod } = await load()
+const { Pool, SharedArray, SharedLock, SharedValue, StartMethod } = await load()
 
 const layer = order.method === "threads" ? StartMethod.layerThreads : StartMethod.layerSpawn
 
@@ -99,6 +108,38 @@ const payload = Effect.fnUntraced(function*(order: PayloadOrder) {
   report(medianOf(order, times))
 })
 
+const inPlace = Effect.fnUntraced(function*(order: InPlaceOrder) {
+  const { squareShared } = yield* Effect.promise(() => import("../tasks/oursShared.ts"))
+  const pool = yield* Pool.make({ processes: order.processes })
+  const items = yield* SharedArray.make("float64", order.numbers)
+  const ranges = rangesOf(order).map(([from, to]) => ({ items, from, to }))
+  const times: Array<number> = []
+  while (times.length < order.warmUp + order.trips) {
+    fillShared(SharedArray.view(items))
+    const [ms] = yield* timed(Pool.map(pool, squareShared, ranges))
+    checkShared(SharedArray.view(items))
+    times.push(ms)
+  }
+  report(medianOf(order, times))
+})
+
+const cell = Effect.fnUntraced(function*({ processes, step, steps }: CellOrder) {
+  const { doSteps, repeated, stepOn } = yield* Effect.promise(() => import("../tasks/oursShared.ts"))
+  const cells = { value: yield* SharedValue.make("int32"), lock: yield* SharedLock.make() }
+  if (processes === 1) {
+    const one = stepOn(cells, step)
+    yield* repeated(one, steps / 10)
+    const [ms] = yield* timed(repeated(one, steps))
+    return report(ms)
+  }
+  const pool = yield* Pool.make({ processes })
+  const all = (count: number) =>
+    Pool.map(pool, doSteps, Array.from({ length: processes }, () => ({ cells, step, steps: count })), { chunkSize: 1 })
+  yield* all(steps / 10)
+  const [ms] = yield* timed(all(steps))
+  report(ms)
+})
+
 const program = Effect.suspend(() => {
   switch (order.work) {
     case "apply":
@@ -113,6 +154,10 @@ const program = Effect.suspend(() => {
       return start(order)
     case "payload":
       return payload(order)
+    case "inPlace":
+      return inPlace(order)
+    case "cell":
+      return cell(order)
   }
 })
 

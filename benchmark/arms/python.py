@@ -90,6 +90,46 @@ def payload(order):
         assert take_trips(order, lambda: pool.apply(echo, (data,))) == data
 
 
+def in_place(order):
+    """As users write it: a list in, a list out."""
+    typed(order)
+
+
+def do_steps(order, cell, lock, gate, steps):
+    if gate is not None:
+        gate.wait()
+    if order["step"] == "update":
+        for _ in range(steps):
+            with cell.get_lock():
+                cell.value += 1
+    else:
+        for _ in range(steps):
+            with lock:
+                pass
+
+
+def cell(order):
+    context = multiprocessing.get_context("fork")
+    number, lock = context.Value("i", 0), context.Lock()
+    steps, processes = order["steps"], order["processes"]
+    if processes == 1:
+        do_steps(order, number, lock, None, steps // 10)
+        begin = time.perf_counter()
+        do_steps(order, number, lock, None, steps)
+        return report(millis(begin))
+    gate = context.Barrier(processes + 1)
+    children = [
+        context.Process(target=do_steps, args=(order, number, lock, gate, steps)) for _ in range(processes)
+    ]
+    for child in children:
+        child.start()
+    gate.wait()
+    begin = time.perf_counter()
+    for child in children:
+        child.join()
+    report(millis(begin))
+
+
 def start(order):
     workers = order["processes"]
     begin = time.perf_counter()
@@ -105,4 +145,13 @@ def start(order):
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    {"apply": apply, "map": map_, "typed": typed, "payload": payload, "start": start}[order["work"]](order)
+    works = {
+        "apply": apply,
+        "map": map_,
+        "typed": typed,
+        "payload": payload,
+        "start": start,
+        "inPlace": in_place,
+        "cell": cell,
+    }
+    works[order["work"]](order)

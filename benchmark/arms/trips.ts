@@ -1,5 +1,5 @@
 /** What the arms of the workloads that take several trips have in common. */
-import type { PayloadOrder, Trips, TypedOrder } from "../orders.ts"
+import type { InPlaceOrder, PayloadOrder, Trips, TypedOrder } from "../orders.ts"
 import { median } from "../results.ts"
 import { check } from "./order.ts"
 
@@ -53,4 +53,18 @@ export const checkBytes = ({ bytes }: PayloadOrder, result: unknown): Uint8Array
   check("the number of bytes", back.length, bytes)
   for (const at of [0, bytes >> 1, bytes - 1]) check("a byte", back[at], edge)
   return back
+}
+
+export type SharedNumbers = Float64Array<SharedArrayBuffer>
+
+/** The ranges of the workers. */
+export const rangesOf = ({ numbers, parts }: InPlaceOrder): ReadonlyArray<readonly [from: number, to: number]> =>
+  Array.from({ length: parts }, (_, part) => [part * (numbers / parts), (part + 1) * (numbers / parts)])
+
+export const fillShared = (numbers: SharedNumbers): void => {
+  for (let at = 0; at < numbers.length; at++) numbers[at] = at
+}
+
+export const checkShared = (numbers: SharedNumbers): void => {
+  for (const at of [0, numbers.length >> 1, numbers.length - 1]) check("a square", numbers[at], at ** 2)
 }

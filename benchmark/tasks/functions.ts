@@ -9,6 +9,19 @@ export const squareInPlace = (items: Float64Array<ArrayBuffer>): Float64Array<Ar
   return items
 }
 
+/** Between two places of an array that others work on too. */
+export const squareRange = (items: Float64Array<SharedArrayBuffer>, from: number, to: number): void => {
+  for (let at = from; at < to; at++) items[at]! *= items[at]!
+}
+
+export interface Range {
+  readonly items: Float64Array<SharedArrayBuffer>
+  readonly from: number
+  readonly to: number
+}
+
+export const squareShared = ({ from, items, to }: Range): void => squareRange(items, from, to)
+
 export const echo = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => bytes
 
 /**

@@ -1,7 +1,7 @@
 import { move } from "piscina"
 import * as functions from "./functions.ts"
 
-export { burn, square, squareAll } from "./functions.ts"
+export { burn, square, squareAll, squareShared } from "./functions.ts"
 
 export const squareMoved = (items: Float64Array<ArrayBuffer>) => move(functions.squareInPlace(items))
 

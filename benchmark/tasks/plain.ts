@@ -1,2 +1,2 @@
 /** For tinypool, which calls a module's exports by name. */
-export { burn, echo, square, squareAll } from "./functions.ts"
+export { burn, echo, square, squareAll, squareShared } from "./functions.ts"

@@ -7,6 +7,7 @@ workerpool.worker({
   square: functions.square,
   squareAll: functions.squareAll,
   squareMoved: (items: Float64Array<ArrayBuffer>) => move(functions.squareInPlace(items)),
+  squareShared: functions.squareShared,
   burn: functions.burn,
   echo: functions.echo,
   echoMoved: (bytes: Uint8Array<ArrayBuffer>) => move(functions.echo(bytes))

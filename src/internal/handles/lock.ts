@@ -7,7 +7,7 @@ import { linkTo, ownHub } from "../hub/hubs.ts"
 import type { Link, ObjectReference } from "../hub/link.ts"
 import { makeLockObject } from "../hub/lock.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
-import { give, lockClosed, run, stateAt, take } from "../memory/lockWord.ts"
+import { give, isHeld, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
 
 /** The one of this process for a lock, however many handles there are. */
 export interface LockSide {
@@ -20,7 +20,19 @@ export interface LockSide {
   /** Whoever of this process holds it, and how often. */
   holder: object | undefined
   depth: number
+  /** Until then this process may take the lock again before it tells the hub that it has given it. */
+  turnEnds: number
+  /** It has given the lock and not told the hub. */
+  isIdle: boolean
+  /** The end of this stretch of code ends the turn, if the lock has been given by then. */
+  isEnding: boolean
 }
+
+/**
+ * How long a turn lasts for a process to which the hub has given the lock, in milliseconds. To hand a lock over takes two
+ * messages: processes that take it for a moment again and again would do nothing else.
+ */
+const turnMillis = 0.5
 
 // ---------------------------------------------------------------------------------------------------- making, opening
 
@@ -45,7 +57,10 @@ const sideOf = (words: Int32Array, index: number, object: number, hub: Address |
   object,
   hub,
   holder: undefined,
-  depth: 0
+  depth: 0,
+  turnEnds: 0,
+  isIdle: false,
+  isEnding: false
 })
 
 /** A lock of this process. */
@@ -78,7 +93,7 @@ const linkOf = ({ hub }: LockSide): Link => hub === undefined ? ownHub().link : 
 
 export const stateOf = ({ index, words }: LockSide): number => Atomics.load(words, stateAt(index))
 
-export const isHeld = ({ index, words }: LockSide): boolean => Atomics.load(words, index) !== 0
+export const isHeldByAnyone = ({ index, words }: LockSide): boolean => isHeld(Atomics.load(words, index))
 
 const enter = (side: LockSide, who: object): void => {
   side.holder = who
@@ -90,13 +105,22 @@ export const tryTake = (side: LockSide, who: object): boolean => {
   const link = linkOf(side)
   const slot = link.slot()
   if (slot === 0 || link.isClosed()) return false
+  if (side.isIdle && performance.now() < side.turnEnds) {
+    side.isIdle = false
+    if (!run(takeAgain(slot), side.words, side.index)) return false
+    enter(side, who)
+    return true
+  }
   if (Atomics.compareExchange(side.words, side.index, 0, slot) !== 0) return false
   enter(side, who)
   return true
 }
 
 /** Calls back once the hub knows this process, or never will. */
-export const whenKnown = (side: LockSide, callback: () => void): void => linkOf(side).whenReady(callback)
+export const whenKnown = (side: LockSide, callback: (isKnown: boolean) => void): void => {
+  const link = linkOf(side)
+  link.whenReady(() => callback(!link.isClosed()))
+}
 
 export type Wait = (outcome: "held" | "closed") => void
 
@@ -115,7 +139,11 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
     if (isOver) return
     if (link.isClosed()) return settle("closed")
     if (run(take(link.slot()), side.words, side.index) === "held") return settle("held")
-    withdraw = link.ask(side.object, "wait", undefined, ({ _tag }) => settle(_tag === "Value" ? "held" : "closed"))
+    withdraw = link.ask(side.object, "wait", undefined, ({ _tag }) => {
+      if (_tag !== "Value") return settle("closed")
+      side.turnEnds = performance.now() + turnMillis
+      settle("held")
+    })
   })
   return () => {
     if (isOver) return
@@ -125,8 +153,19 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
 }
 
 const giveWord = (side: LockSide): void => {
-  const link = linkOf(side)
-  if (run(give(link.slot()), side.words, side.index) === "handOver") link.tell(side.object, "give", undefined)
+  if (run(give(linkOf(side).slot()), side.words, side.index) === "free") return
+  side.isIdle = true
+  if (performance.now() >= side.turnEnds) return endTurn(side)
+  if (side.isEnding) return
+  side.isEnding = true
+  queueMicrotask(() => endTurn(side))
+}
+
+const endTurn = (side: LockSide): void => {
+  side.isEnding = false
+  if (!side.isIdle) return // taken again
+  side.isIdle = false
+  linkOf(side).tell(side.object, "give", undefined)
 }
 
 /** Gives it once; it is free when it has been given as often as it was taken. */

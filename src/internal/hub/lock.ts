@@ -2,7 +2,7 @@
  * The queue of a lock, in the hub of its owner. Only those come here who found the lock held; see the README of
  * `internal/memory` for the word that they all share.
  */
-import { abandonedAt, arrive, handOver, holderOf, run, stateAt, unknownProcess } from "../memory/lockWord.ts"
+import { abandonedAt, arrive, handOver, isHeldBy, run, stateAt, unknownProcess } from "../memory/lockWord.ts"
 import type { Waiter } from "../memory/lockWord.ts"
 import type { HubObject } from "./link.ts"
 
@@ -38,8 +38,7 @@ export const makeLockObject =
         return undefined
       },
       gone: ({ pid, slot }) => {
-        if (holderOf(Atomics.load(words, index)) !== slot) return
-        abandon(pid)
+        if (isHeldBy(Atomics.load(words, index), slot)) abandon(pid)
         passOn(slot)
       }
     }

@@ -12,8 +12,16 @@ export type Steps<A> = Generator<Exchange, A, number>
 /** Somebody waits at the hub: whoever gives the lock tells the hub. */
 export const contended = 1 << 30
 
-export const holderOf = (word: number): number => word & ~contended
+/** Its holder has let go, and will tell the hub, or take it again before that. */
+const idle = 1 << 29
+
+export const holderOf = (word: number): number => word & ~(contended | idle)
 const isContended = (word: number): boolean => (word & contended) !== 0
+const isIdle = (word: number): boolean => (word & idle) !== 0
+
+/** Somebody is under it: who dies now leaves it abandoned. */
+export const isHeldBy = (word: number, slot: number): boolean => holderOf(word) === slot && !isIdle(word)
+export const isHeld = (word: number): boolean => word !== 0 && !isIdle(word)
 
 /** What a lock takes: the word, its state, and room. */
 export const lockBytes = 16
@@ -44,9 +52,17 @@ export function* take(slot: number): Steps<"held" | "wait"> {
   }
 }
 
-/** Gives it. `"handOver"`: the hub has to, because somebody waits. */
+/** Gives it. `"handOver"`: the hub has to be told, because somebody waits. */
 export function* give(slot: number): Steps<"free" | "handOver"> {
-  return (yield [slot, 0]) === slot ? "free" : "handOver"
+  if ((yield [slot, 0]) === slot) return "free"
+  yield [slot | contended, slot | contended | idle]
+  return "handOver"
+}
+
+/** Takes it again, by the process that has given it and not told the hub. */
+export function* takeAgain(slot: number): Steps<boolean> {
+  const idling = slot | contended | idle
+  return (yield [idling, slot | contended]) === idling
 }
 
 export interface Waiter {
@@ -72,7 +88,7 @@ export function* arrive<W extends Waiter>(
     if (found !== before) {
       before = found
     } else if (isFree) {
-      return holder === 0 ? "granted" : "abandoned"
+      return holder === 0 || isIdle(before) ? "granted" : "abandoned"
     } else {
       queue.push(waiter)
       return "queued"

@@ -60,7 +60,10 @@ const obstacle = (
   return pid === undefined || recovers ? undefined : Exit.fail(abandonedError(name, pid))
 }
 
-/** Remembers that the lock is held, so that it is given back however the fiber ends. */
+/**
+ * Remembers that the lock is held, so that it is given back however the fiber ends. The finalizer that does so is in place
+ * before the lock is taken: nothing can come between.
+ */
 interface Ticket {
   held: boolean
 }
@@ -74,90 +77,62 @@ const waitFor = ({ lock, name }: Locked, fiber: AnyFiber, ticket: Ticket): Effec
     return Effect.sync(withdraw)
   })
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+type Under<A, E, R> = Effect.Effect<A, E | LockAbandoned | ProcessError, R>
 
-const queued = <A, E, R>(
-  locked: Locked,
-  fiber: AnyFiber,
-  restore: Restore,
-  effect: Effect.Effect<A, E, R>,
-  recovers: boolean
-): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
-  const ticket: Ticket = { held: false }
-  return Effect.onExitPrimitive(
-    Effect.flatMap(
-      restore(waitFor(locked, fiber, ticket)),
-      (): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => obstacle(locked, recovers) ?? restore(effect)
-    ),
-    () => {
-      if (ticket.held) giveLock(locked.lock)
+/** `enter` takes the lock, notes that in the ticket, and gives what is to be done under it. */
+const withTicket = <A, E, R>(
+  lock: LockSide,
+  enter: (fiber: AnyFiber, ticket: Ticket) => Under<A, E, R>
+): Under<A, E, R> =>
+  Effect.withFiber((fiber) => {
+    const ticket: Ticket = { held: false }
+    return Effect.onExitPrimitive(Effect.suspend(() => enter(fiber, ticket)), () => {
+      if (ticket.held) giveLock(lock)
       return undefined
-    }
-  )
-}
-
-/** Under a lock that this fiber has just taken. */
-const under = <A, E, R>(
-  locked: Locked,
-  restore: Restore,
-  effect: Effect.Effect<A, E, R>,
-  recovers: boolean
-): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
-  const refused = obstacle(locked, recovers)
-  if (refused !== undefined) {
-    giveLock(locked.lock)
-    return refused
-  }
-  return Effect.onExitPrimitive(restore(effect), () => {
-    giveLock(locked.lock)
-    return undefined
+    })
   })
-}
 
-/** Under a lock that this fiber has. */
-const again = <A, E, R>({ lock, name, reentrant }: Locked, restore: Restore, effect: Effect.Effect<A, E, R>) => {
+/** By the fiber that has it. */
+const enterAgain = <A, E, R>({ lock, name, reentrant }: Locked, effect: Effect.Effect<A, E, R>, ticket: Ticket) => {
   if (!reentrant) return Effect.die(heldAlready(name))
   lock.depth++
-  return Effect.onExitPrimitive(restore(effect), () => {
-    giveLock(lock)
-    return undefined
-  })
+  ticket.held = true
+  return effect
 }
 
-export const hold = <A, E, R>(
-  locked: Locked,
-  effect: Effect.Effect<A, E, R>,
-  recovers = false
-): Effect.Effect<A, E | LockAbandoned | ProcessError, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiber((fiber): Effect.Effect<A, E | LockAbandoned | ProcessError, R> => {
-      if (locked.lock.holder === fiber) return again(locked, restore, effect)
-      return tryTake(locked.lock, fiber)
-        ? under(locked, restore, effect, recovers)
-        : queued(locked, fiber, restore, effect, recovers)
-    })
-  )
+export const hold = <A, E, R>(locked: Locked, effect: Effect.Effect<A, E, R>, recovers = false): Under<A, E, R> =>
+  withTicket(locked.lock, (fiber, ticket): Under<A, E, R> => {
+    if (locked.lock.holder === fiber) return enterAgain(locked, effect, ticket)
+    if (tryTake(locked.lock, fiber)) {
+      ticket.held = true
+      return obstacle(locked, recovers) ?? effect
+    }
+    return Effect.flatMap(
+      waitFor(locked, fiber, ticket),
+      (): Under<A, E, R> => obstacle(locked, recovers) ?? effect
+    )
+  })
 
-const known = ({ lock }: Locked): Effect.Effect<void> =>
-  Effect.callback((resume) => whenKnown(lock, () => resume(Effect.void)))
+const known = ({ lock, name }: Locked): Effect.Effect<void, ProcessError> =>
+  Effect.callback((resume) =>
+    whenKnown(lock, (isKnown) => resume(isKnown ? Effect.void : Effect.fail(closedError(name))))
+  )
 
 export const holdIfAvailable = <A, E, R>(
   locked: Locked,
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<Option.Option<A>, E | LockAbandoned | ProcessError, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      restore(known(locked)),
-      () =>
-        Effect.withFiber((fiber): Effect.Effect<Option.Option<A>, E | LockAbandoned | ProcessError, R> => {
-          const { lock, reentrant } = locked
-          const some = Effect.asSome(effect)
-          if (lock.holder === fiber) return reentrant ? again(locked, restore, some) : Effect.succeedNone
-          if (tryTake(lock, fiber)) return under(locked, restore, some, false)
-          return obstacle(locked, false) ?? Effect.succeedNone
-        })
-    )
-  )
+): Under<Option.Option<A>, E, R> =>
+  Effect.flatMap(known(locked), () =>
+    withTicket(locked.lock, (fiber, ticket): Under<Option.Option<A>, E, R> => {
+      const { lock, reentrant } = locked
+      if (lock.holder === fiber) {
+        return reentrant
+          ? enterAgain(locked, Effect.asSome(effect), ticket)
+          : Effect.succeedNone
+      }
+      ticket.held = tryTake(lock, fiber)
+      return obstacle(locked, false) ?? (ticket.held ? Effect.asSome(effect) : Effect.succeedNone)
+    }))
 
 /** What is abandoned is good again when the repair has succeeded. */
 export const recovering = <A, E, R>(
