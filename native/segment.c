@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -45,6 +46,11 @@ static int file_status(int fd, struct stat *status) {
   return (int)syscall(SYS_fstat, fd, status);
 }
 
+/* A thread that is ended does not run its finalizers, and its process lives on: what it has not closed is closed here. */
+static void close_at_end(void *fd) {
+  close((int)(intptr_t)fd);
+}
+
 /* createSegment(size): fd */
 static napi_value create_segment(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -61,7 +67,10 @@ static napi_value create_segment(napi_env env, napi_callback_info info) {
     failed = "fcntl";
   }
   napi_value result;
-  if (failed == NULL && napi_create_int32(env, fd, &result) == napi_ok) return result;
+  if (failed == NULL && napi_create_int32(env, fd, &result) == napi_ok) {
+    napi_add_env_cleanup_hook(env, close_at_end, (void *)(intptr_t)fd);
+    return result;
+  }
   int error = errno;
   close(fd);
   errno = error;
@@ -113,8 +122,8 @@ static void NAPI_CDECL unaccount(napi_env env, void *data, void *hint) {
 
 /*
  * V8 counts the bytes of a SharedArrayBuffer for no heap, as they belong to several: without this, ten thousand
- * mappings that nobody uses any more pile up before it collects, with it two hundred. The bytes count for the thread that mapped, as long as its
- * buffer object lives. unmap() cannot take them off: it may run on another thread, after this one has ended.
+ * mappings that nobody uses any more pile up before it collects, with it two hundred. The bytes count for the thread that
+ * mapped, as long as its buffer object lives. unmap() cannot take them off: it may run on another thread, after this one has ended.
  */
 static void account(napi_env env, napi_value buffer, size_t size) {
   int64_t total;
@@ -155,6 +164,7 @@ static napi_value close_segment(napi_env env, napi_callback_info info) {
   double fd;
   read_arguments(env, info, 1, &argument);
   if (!read_integer(env, argument, "closeSegment: fd", 0, MAX_FD, &fd)) return NULL;
+  napi_remove_env_cleanup_hook(env, close_at_end, (void *)(intptr_t)fd);
   if (close((int)fd) != 0 && errno != EINTR) return throw_errno(env, "closeSegment", "close");
   return NULL;
 }

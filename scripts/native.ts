@@ -55,10 +55,9 @@ const headers = (): string | undefined => {
 type Command = readonly [program: string, ...args: ReadonlyArray<string>]
 
 const compilers = ({ arch, machine }: Target): ReadonlyArray<Command> => {
-  const zig: Command = ["zig", "cc", "-target", `${machine}-linux-gnu`]
-  if (arch !== process.arch) return [[`${machine}-linux-gnu-gcc`], zig]
+  if (arch !== process.arch) return [[`${machine}-linux-gnu-gcc`]]
   const [program, ...args] = (process.env["CC"] ?? "").split(/\s+/).filter((word) => word !== "")
-  return program === undefined ? [["cc"], ["gcc"], ["clang"], zig] : [[program, ...args]]
+  return program === undefined ? [["cc"], ["gcc"], ["clang"]] : [[program, ...args]]
 }
 
 const isThere = ([program, ...args]: Command): boolean =>
@@ -111,7 +110,7 @@ const compile = (target: Target, include: string, [program, ...args]: Command): 
 const buildTarget = (target: Target, include: string): ReadonlyArray<string> => {
   const compiler = compilers(target).find(isThere)
   if (compiler !== undefined) return compile(target, include, compiler)
-  const tried = compilers(target).map(([program]) => program).join(", ")
+  const tried = compilers(target).map((command) => command.join(" ")).join(", ")
   console.log(`skipped linux-${target.arch}: no compiler (looked for ${tried})`)
   return []
 }

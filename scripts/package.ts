@@ -1,8 +1,19 @@
 /**
  * Checks the package as its users get it: packs it, looks into the tarball, lints it, installs it into an empty project,
- * and there runs one program per start method, in JavaScript and in TypeScript, and type-checks it.
+ * and there runs one program per start method, in JavaScript and in TypeScript, with the native addon and without it, and
+ * type-checks it.
  */
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { capture, conclude, root } from "./commands.ts"
@@ -31,12 +42,16 @@ const listTarball = async (): Promise<ReadonlyArray<string>> => {
   return stdout.split("\n").filter((file) => file !== "").map((file) => file.replace(/^package\//, ""))
 }
 
+/** What was built of the addon; nothing on a machine without a compiler. */
+const prebuilds = (): ReadonlyArray<string> =>
+  globSync("prebuilds/*/*.node", { cwd: root }).map((file) => file.replaceAll("\\", "/"))
+
 /** What must be in the tarball, and what must not. */
 const checkContents = (files: ReadonlyArray<string>): void => {
   for (const file of files) {
     if (/\.[cm]?tsx?$/.test(file) && !/\.d\.[cm]?ts$/.test(file)) problems.push(`${file}: a source file in the tarball`)
   }
-  for (const file of ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts"]) {
+  for (const file of ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", ...prebuilds()]) {
     if (!files.includes(file)) problems.push(`${file}: not in the tarball`)
   }
 }
@@ -106,6 +121,35 @@ const runPrograms = async (): Promise<void> => {
   }
 }
 
+const expectPrinted = async (what: string, args: ReadonlyArray<string>, expected: RegExp): Promise<void> => {
+  const { ok, stdout } = expectOk(what, await capture("node", args, { cwd: project, limitMillis: 60_000 }))
+  if (ok && !expected.test(stdout.trim())) {
+    problems.push(`${what}: prints ${JSON.stringify(stdout)}, expected ${expected}`)
+  }
+}
+
+/** The addon is found from its module and from where the bundles are, is loaded once, and may be missing. */
+const runNative = async (): Promise<void> => {
+  const dist = join(project, "node_modules", manifest.name, "dist")
+  copyFileSync(join(dist, "internal", "memory", "native.js"), join(dist, "internal", "runner", "nativeCopy.js"))
+  writeFileSync(
+    join(project, "native.mjs"),
+    `if (process.argv[2] === "off") process.env.EFFECT_MULTIPROCESSING_NATIVE = "off"
+     const folder = "./node_modules/${manifest.name}/dist/internal/"
+     const copy = await import(folder + "runner/nativeCopy.js")
+     const module = await import(folder + "memory/native.js")
+     console.log(copy.native() === module.native(), module.native() !== undefined, module.whyAbsent())`
+  )
+  const prebuilt = join(dist, "..", "prebuilds", `${process.platform}-${process.arch}`)
+  if (existsSync(prebuilt)) await expectPrinted("the addon", ["native.mjs"], /^true true$/)
+  await expectPrinted("the addon switched off", ["native.mjs", "off"], /^true false .*EFFECT_MULTIPROCESSING_NATIVE/)
+  rmSync(prebuilt, { recursive: true, force: true })
+  await expectPrinted("the addon deleted", ["native.mjs"], /^true false \S/)
+  for (const name of Object.keys(layers)) {
+    await expectPrinted(`${name}.mjs without the addon`, [`${name}.mjs`], /^\[1,4,9\]$/)
+  }
+}
+
 /** The programs of the README, word for word, as somebody runs them who knows nothing else. */
 const runReadme = async (): Promise<void> => {
   const readme = readFileSync(join(root, "README.md"), "utf8")
@@ -144,6 +188,7 @@ const typeCheck = async (): Promise<void> => {
 
 const checkPackage = async (): Promise<void> => {
   if (!expectOk("build", await capture(process.execPath, [join(root, "scripts", "build.ts")])).ok) return
+  expectOk("build:native", await capture(process.execPath, [join(root, "scripts", "native.ts")]))
   const pack = ["pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", folder]
   if (!expectOk("npm pack", await capture("npm", pack)).ok) return
   const files = await listTarball()
@@ -153,11 +198,12 @@ const checkPackage = async (): Promise<void> => {
   await runPrograms()
   await runReadme()
   await typeCheck()
+  await runNative()
 }
 
 try {
   await checkPackage()
-  conclude(problems, `package: ${Object.keys(layers).join(", ")} run from the tarball`)
+  conclude(problems, `package: ${Object.keys(layers).join(", ")} run from the tarball, with the addon and without`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

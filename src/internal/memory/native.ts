@@ -5,7 +5,6 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 
 /** What went wrong in a call of the addon that was well formed; a malformed one throws a TypeError or a RangeError. */
 export interface NativeError extends Error {
@@ -52,15 +51,16 @@ const cache = globalThis as { [cacheKey]?: Loaded }
 
 const fileName = "effect-multiprocessing.node"
 
-/** The folder depends on where this code runs from (`src`, `dist`, a bundle in `dist`), so it is looked for upwards. */
-const findAddon = (folder: string): string | undefined => {
-  let above = dirname(fileURLToPath(import.meta.url))
-  for (;;) {
-    const file = join(above, folder, fileName)
-    if (existsSync(file)) return file
-    const next = dirname(above)
-    if (next === above) return undefined
-    above = next
+/**
+ * The package finds itself by its name, wherever in it this code runs: `src`, `dist`, the bundled runner. A bundle that
+ * somebody else has made of it finds the package that is installed beside it.
+ */
+const findAddon = (here: NodeJS.Require, folder: string): string | undefined => {
+  try {
+    const file = join(dirname(here.resolve("effect-multiprocessing/package.json")), folder, fileName)
+    return existsSync(file) ? file : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -75,13 +75,14 @@ const load = (): Loaded => {
   }
   const folder = `prebuilds/${process.platform}-${process.arch}`
   try {
-    const file = findAddon(folder)
+    const here = createRequire(import.meta.url)
+    const file = findAddon(here, folder)
     if (file === undefined) {
       return without(
         `there is no ${folder}/${fileName}: in a checkout run "npm run build:native", which needs a C compiler`
       )
     }
-    const native = createRequire(import.meta.url)(file) as Native
+    const native = here(file) as Native
     if (native.version !== version) {
       return without(`${file} was built from other sources: run "npm run build:native"`)
     }

@@ -82,14 +82,14 @@ export const createSegment = (size: number): Segment => {
     new Uint8Array(buffer, total - labelBytes).set(label)
     return { id, buffer: remember(id, buffer), size, source: { pid: process.pid, fd } }
   } catch (cause) {
-    closeSync(fd)
+    addon.closeSegment(fd)
     throw cause
   }
 }
 
 /** The owner lets it go: what is mapped stays, and nobody new finds it. */
 export const closeSegment = ({ source }: Segment): void => {
-  if (source !== undefined) closeSync(source.fd)
+  if (source !== undefined) native()?.closeSegment(source.fd)
 }
 
 export const referTo = ({ buffer, id, size, source }: Segment, sharesMemory: boolean): SegmentReference => ({
