@@ -2,9 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { crc32, inflateSync } from "node:zlib"
+import { SharedMemory } from "../src/index.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const limitMillis = 25_000
@@ -87,7 +90,28 @@ const checkPool = (lines: ReadonlyArray<string>, pool: string): ReadonlyArray<nu
   return found.map((match) => Number(match?.[4]))
 }
 
-type StartMethodName = "threads" | "spawn"
+/** The picture in a PNG file of one piece, without its filter bytes, which are all 0. */
+const pixelsOf = (png: Buffer): { readonly width: number; readonly height: number; readonly pixels: Buffer } => {
+  assert.strictEqual(png.subarray(1, 4).toString("latin1"), "PNG")
+  const chunks = new Map<string, Buffer>()
+  for (let at = 8; at < png.length;) {
+    const length = png.readUInt32BE(at)
+    const body = png.subarray(at + 4, at + 8 + length)
+    assert.strictEqual(png.readUInt32BE(at + 8 + length), crc32(body))
+    chunks.set(body.toString("latin1", 0, 4), body.subarray(4))
+    at += length + 12
+  }
+  assert.deepStrictEqual([...chunks.keys()], ["IHDR", "IDAT", "IEND"])
+  const [width, height] = [chunks.get("IHDR")!.readUInt32BE(0), chunks.get("IHDR")!.readUInt32BE(4)]
+  const rows = inflateSync(chunks.get("IDAT")!)
+  assert.strictEqual(rows.length, height * (width * 3 + 1))
+  const pixels = Buffer.concat(
+    Array.from({ length: height }, (_, row) => rows.subarray(row * (width * 3 + 1) + 1, (row + 1) * (width * 3 + 1)))
+  )
+  return { width, height, pixels }
+}
+
+type StartMethodName = "inline" | "threads" | "spawn"
 
 interface Example {
   readonly args: (startMethod: StartMethodName) => ReadonlyArray<string>
@@ -98,6 +122,13 @@ interface Example {
 
 const noArguments = (): ReadonlyArray<string> => []
 const both: ReadonlyArray<StartMethodName> = ["threads", "spawn"]
+/** What a program with shared memory runs on: where that reaches threads only, not on processes. */
+const sharing: ReadonlyArray<StartMethodName> = SharedMemory.reach === "processes"
+  ? ["inline", "threads", "spawn"]
+  : ["inline", "threads"]
+
+const pictureFile = (startMethod: StartMethodName): string =>
+  join(tmpdir(), `mandelbrot-${process.pid}-${startMethod}.png`)
 
 const examples: Record<string, Example> = {
   "three-processes": {
@@ -150,6 +181,47 @@ const examples: Record<string, Example> = {
     args: noArguments,
     startMethods: both,
     check: (stdout) => sameLines(stdout, [...inWorker([6, 4]), "Result from async: 36", "In collectResults: 16"])
+  },
+  "shared-state": {
+    args: noArguments,
+    startMethods: sharing,
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), ["Starting", "3.1415927", "0 -1 -2 -3 -4 -5 -6 -7 -8 -9", "Done"])
+  },
+  histogram: {
+    args: () => ["5"],
+    startMethods: sharing,
+    check: (stdout) => {
+      const lines = linesOf(stdout)
+      assert.match(lines[0]!, /^countThenAdd: \d+ ms$/)
+      assert.match(lines[1]!, /^addEachByte: \d+ ms$/)
+      assert.deepStrictEqual(lines.slice(2), [
+        "same counts: true",
+        "all bytes counted: true",
+        `0..31    38.8 % ${"#".repeat(39)}`,
+        `32..63   21.1 % ${"#".repeat(21)}`,
+        `64..95   14.6 % ${"#".repeat(15)}`,
+        `96..127  10.3 % ${"#".repeat(10)}`,
+        `128..159  7.2 % ${"#".repeat(7)}`,
+        `160..191  4.7 % ${"#".repeat(5)}`,
+        `192..223  2.6 % ${"#".repeat(3)}`,
+        `224..255  0.8 % #`
+      ])
+    }
+  },
+  mandelbrot: {
+    args: (startMethod) => ["64", "48", pictureFile(startMethod)],
+    startMethods: sharing,
+    check: (stdout, startMethod) => {
+      const file = pictureFile(startMethod)
+      try {
+        assert.strictEqual(stdout, `64 x 48 pixels, checksum 4983bed1: ${file}\n`)
+        const { height, pixels, width } = pixelsOf(readFileSync(file))
+        assert.deepStrictEqual([width, height, crc32(pixels).toString(16)], [64, 48, "4983bed1"])
+      } finally {
+        rmSync(file)
+      }
+    }
   },
   factorials: {
     args: noArguments,
