@@ -38,7 +38,8 @@ import type { ArrayHandle } from "./internal/handles/array.ts"
 import { modified } from "./internal/memory/kinds.ts"
 import type { Views } from "./internal/memory/kinds.ts"
 import { checkedIndex, checkedKind, checkedLength, checkedNumber } from "./internal/sync/checks.ts"
-import { effectLast, hold } from "./internal/sync/locking.ts"
+import { effectLast, hold, recovering } from "./internal/sync/locking.ts"
+import type { Locked } from "./internal/sync/locking.ts"
 import { owned } from "./internal/sync/owned.ts"
 import { layered } from "./internal/sync/service.ts"
 import type { ProcessError } from "./ProcessError.ts"
@@ -133,7 +134,10 @@ export const get = <K extends Kind>(self: SharedArray<K>, index: number): Effect
  * @since 0.1.0
  */
 export const set = <K extends Kind>(self: SharedArray<K>, index: number, value: Of<K>): Effect.Effect<void> =>
-  Effect.sync(() => of(self).numbers.store(at(self, index, "set"), value))
+  Effect.sync(() => {
+    checkedNumber(self.kind, value, "SharedArray.set")
+    of(self).numbers.store(at(self, index, "set"), value)
+  })
 
 /**
  * Changes one element by a function, atomically.
@@ -189,6 +193,8 @@ export const toArray = <K extends Kind>(self: SharedArray<K>): Effect.Effect<Arr
  */
 export const view = <K extends Kind>(self: SharedArray<K>): View<K> => of(self).numbers.view
 
+const lockedOf = (self: SharedArray<Kind>): Locked => ({ name: "SharedArray", lock: of(self).lock, reentrant: true })
+
 /**
  * Runs an effect under the array's own lock (Python's `get_lock`; reentrant), for more than one step on it.
  *
@@ -207,9 +213,23 @@ export const withLock: {
     self: SharedArray<K>,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | LockAbandoned | ProcessError, R>
-} = effectLast((self: SharedArray<Kind>, effect: Effect.Effect<never>) =>
-  hold({ name: "SharedArray", lock: of(self).lock, reentrant: true }, effect)
-)
+} = effectLast((self: SharedArray<Kind>, effect: Effect.Effect<never>) => hold(lockedOf(self), effect))
+
+/**
+ * Takes the array's own lock, abandoned or not, and runs the repair under it: see `SharedLock.recover`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const recover: {
+  <K extends Kind>(
+    self: SharedArray<K>
+  ): <A, E, R>(repair: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ProcessError, R>
+  <K extends Kind, A, E, R>(
+    self: SharedArray<K>,
+    repair: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ProcessError, R>
+} = effectLast((self: SharedArray<Kind>, repair: Effect.Effect<never>) => recovering(lockedOf(self), repair))
 
 /**
  * An array as a service, for tasks and for the program that starts them: see `SharedValue.Service`.

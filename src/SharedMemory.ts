@@ -37,7 +37,8 @@ import type { MemoryHandle } from "./internal/handles/sharedMemory.ts"
 import { findName, freshName, giveName } from "./internal/memory/names.ts"
 import type { NameFailure } from "./internal/memory/names.ts"
 import { native } from "./internal/memory/native.ts"
-import { closeSegment, isGone, openSegment } from "./internal/memory/segments.ts"
+import { isGone } from "./internal/memory/gone.ts"
+import { closeSegment, openSegment } from "./internal/memory/segments.ts"
 import { ProcessError, SharedMemoryFailed } from "./ProcessError.ts"
 
 /**
@@ -106,8 +107,8 @@ const explained = (failure: NameFailure, what: string, name: string): ProcessErr
   }
 }
 
-/** No machine has more, and no typed array can be longer. */
-const largest = 2 ** 40
+/** One TiB, with what a segment needs beside it. */
+const largest = 2 ** 40 - 64
 
 const checkedSize = (size: unknown): Effect.Effect<number, ProcessError> =>
   typeof size === "number" && Number.isSafeInteger(size) && size > 0 && size <= largest
@@ -115,7 +116,7 @@ const checkedSize = (size: unknown): Effect.Effect<number, ProcessError> =>
     : Effect.fail(
       failed(
         "InvalidSize",
-        `SharedMemory.create: the size must be a whole number of bytes above 0, but it is ${String(size)}.`
+        `SharedMemory.create: the size must be a whole number of bytes from 1 to ${largest}, but it is ${String(size)}.`
       )
     )
 

@@ -38,7 +38,8 @@ import type { ValueHandle } from "./internal/handles/value.ts"
 import { modified } from "./internal/memory/kinds.ts"
 import type { Kind as KindOfNumber, Of as NumberOf } from "./internal/memory/kinds.ts"
 import { checkedKind, checkedNumber } from "./internal/sync/checks.ts"
-import { effectLast, hold } from "./internal/sync/locking.ts"
+import { effectLast, hold, recovering } from "./internal/sync/locking.ts"
+import type { Locked } from "./internal/sync/locking.ts"
 import { owned } from "./internal/sync/owned.ts"
 import { layered } from "./internal/sync/service.ts"
 import type { ProcessError } from "./ProcessError.ts"
@@ -140,7 +141,10 @@ export const set: {
 } = dual(
   2,
   <K extends Kind>(self: SharedValue<K>, value: Of<K>): Effect.Effect<void> =>
-    Effect.sync(() => of(self).numbers.store(0, value))
+    Effect.sync(() => {
+      checkedNumber(self.kind, value, "SharedValue.set")
+      of(self).numbers.store(0, value)
+    })
 )
 
 /**
@@ -209,7 +213,10 @@ export const getAndSet: {
 } = dual(
   2,
   <K extends Kind>(self: SharedValue<K>, value: Of<K>): Effect.Effect<Of<K>> =>
-    Effect.sync(() => of(self).numbers.exchange(0, value))
+    Effect.sync(() => {
+      checkedNumber(self.kind, value, "SharedValue.getAndSet")
+      return of(self).numbers.exchange(0, value)
+    })
 )
 
 /**
@@ -233,6 +240,8 @@ export const modify: {
     Effect.sync(() => modified(of(self).numbers, 0, f))
 )
 
+const lockedOf = (self: SharedValue<Kind>): Locked => ({ name: "SharedValue", lock: of(self).lock, reentrant: true })
+
 /**
  * Runs an effect under the value's own lock (Python's `get_lock`; reentrant), for more than one step on it.
  *
@@ -251,9 +260,23 @@ export const withLock: {
     self: SharedValue<K>,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | LockAbandoned | ProcessError, R>
-} = effectLast((self: SharedValue<Kind>, effect: Effect.Effect<never>) =>
-  hold({ name: "SharedValue", lock: of(self).lock, reentrant: true }, effect)
-)
+} = effectLast((self: SharedValue<Kind>, effect: Effect.Effect<never>) => hold(lockedOf(self), effect))
+
+/**
+ * Takes the value's own lock, abandoned or not, and runs the repair under it: see `SharedLock.recover`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const recover: {
+  <K extends Kind>(
+    self: SharedValue<K>
+  ): <A, E, R>(repair: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ProcessError, R>
+  <K extends Kind, A, E, R>(
+    self: SharedValue<K>,
+    repair: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ProcessError, R>
+} = effectLast((self: SharedValue<Kind>, repair: Effect.Effect<never>) => recovering(lockedOf(self), repair))
 
 /**
  * A value as a service, for tasks and for the program that starts them.

@@ -5,7 +5,7 @@
  */
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import { wordsOf } from "./errors.ts"
-import { isGone } from "../memory/segments.ts"
+import { isGone } from "../memory/gone.ts"
 import { isUncrossable } from "./values.ts"
 
 export type Phase = "payload" | "success" | "error"
@@ -27,7 +27,13 @@ export const whyNot = (what: string, phase: Phase, cause: unknown): WhyNot => {
       ? { _tag: "CodecFailed", message }
       : { _tag: "NotShareable", handle: cause.handle, message }
   }
-  if (isGone(cause)) return { _tag: "Closed", what: cause.what, message: `${what}: ${cause.message}` }
+  if (isGone(cause)) {
+    return {
+      _tag: "Closed",
+      what: cause.what,
+      message: `${what}: the ${cause.what} in ${subjects[phase]}: ${cause.message}`
+    }
+  }
   const subject = `${what}: ${subjects[phase]}`
   if (isFrameTooLarge(cause)) {
     const { limit, size } = cause

@@ -9,7 +9,8 @@ import { Buffer } from "node:buffer"
 import { inspect as inspectValue, types } from "node:util"
 import type { EncodedError } from "./errors.ts"
 import { crossing, installedOpeners } from "../handles/handle.ts"
-import type { Border, Handle } from "../handles/handle.ts"
+import type { Border, Handle, OpenHandle } from "../handles/handle.ts"
+import { isGone } from "../memory/gone.ts"
 import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
 export type { Border }
@@ -348,11 +349,20 @@ const reviveInto = (value: unknown, done: Map<object, unknown>): unknown => {
   return value
 }
 
+/** What is gone is called what the user calls it. */
+const openNamed = (open: OpenHandle, name: string, data: unknown): Handle => {
+  try {
+    return open(name, data)
+  } catch (cause) {
+    throw isGone(cause) ? { ...cause, what: name } : cause
+  }
+}
+
 const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
   if (value[mark] === "handle") {
     const open = installedOpeners()
     if (open === undefined) throw new Error(`Nothing here can open a ${value.name}.`)
-    const handle = open(value.name, value.data)
+    const handle = openNamed(open, value.name, value.data)
     done.set(value, handle)
     return handle
   }

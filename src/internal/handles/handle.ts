@@ -37,6 +37,9 @@ const common = {
   [inspect.custom](this: Handle): string {
     return this[crossing].name
   },
+  toJSON(this: Handle): unknown {
+    return { _id: this[crossing].name }
+  },
   toString(this: Handle): string {
     return this[crossing].name
   }

@@ -10,6 +10,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
+import { gone, isGone } from "./gone.ts"
 import { native, whyAbsent } from "./native.ts"
 
 export interface Segment {
@@ -32,16 +33,6 @@ export interface Source {
 export interface SegmentReference extends Omit<Segment, "buffer"> {
   readonly buffer: SharedArrayBuffer | undefined
 }
-
-/** Thrown when a segment cannot be found any more: its owner has let it go, or has ended. */
-export interface Gone {
-  readonly _tag: "Gone"
-  readonly what: string
-  readonly message: string
-}
-
-export const isGone = (u: unknown): u is Gone =>
-  typeof u === "object" && u !== null && (u as Partial<Gone>)._tag === "Gone"
 
 const key = Symbol.for("effect-multiprocessing/segments")
 const holder = globalThis as { [key]?: Map<string, WeakRef<SharedArrayBuffer>> }
@@ -97,14 +88,6 @@ export const referTo = ({ buffer, id, size, source }: Segment, sharesMemory: boo
   size,
   source,
   buffer: sharesMemory ? buffer : undefined
-})
-
-const gone = (cause?: unknown): Gone => ({
-  _tag: "Gone",
-  what: "shared memory",
-  message: `The shared memory that this value lies in is gone: its owner has let it go, or has ended${
-    cause instanceof Error ? ` (${cause.message})` : ""
-  }. Keep the scope that made it open while others use it.`
 })
 
 const map = (id: string, size: number, source: Source): SharedArrayBuffer => {

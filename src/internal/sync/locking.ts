@@ -14,7 +14,7 @@ import { closedError } from "./owned.ts"
 
 /**
  * The process that held the lock died: what it protects may be half done. Every taker is told until somebody recovers the
- * lock. `pid` is 0 when it is not known.
+ * lock. `pid` is the process that died, or the process of the thread that died; 0 when it is not known.
  *
  * @category errors
  * @since 0.1.0
@@ -34,11 +34,15 @@ export interface Locked {
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 const abandonedError = (name: string, pid: number): LockAbandoned => {
-  const who = pid === unknownProcess ? "A process" : `The process ${pid}`
+  const who = pid === unknownProcess
+    ? "A process"
+    : pid === process.pid
+    ? `A thread of the process ${pid}`
+    : `The process ${pid}, or a thread of it,`
   return new LockAbandoned({
     pid,
     message: `${who} died while it held this ${name}: what the lock protects may be half done. ` +
-      "Check it and mend it under SharedLock.recover."
+      `Check it and mend it under ${name}.recover.`
   })
 }
 

@@ -13,7 +13,8 @@ export interface Owned<H> {
 const memoryFailed = (what: string, cause: unknown): ProcessError =>
   new ProcessError({
     reason: new SharedMemoryFailed({
-      kind: "SystemError",
+      // V8 and the addon say so before they ask the system
+      kind: cause instanceof RangeError ? "InvalidSize" : "SystemError",
       message: `${what}: the system gives no more shared memory: ${
         cause instanceof Error ? cause.message : String(cause)
       }`,
