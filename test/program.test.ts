@@ -122,39 +122,25 @@ describe("a program", () => {
   }
 
   if (existsSync("/proc/self/status")) {
-    it.live(
-      "that is killed leaves no child after two seconds: idle, waiting, computing, or a grandchild",
-      () =>
+    const orphans = [
+      ["orphans", 5, "no child after two seconds: idle, waiting, computing, or a grandchild", {}],
+      ["orphans", 5, "none either where the native part is missing", { EFFECT_MULTIPROCESSING_NATIVE: "off" }],
+      ["rpcOrphans", 2, "no worker of an RPC client, idle or computing", {}]
+    ] as const
+    for (const [name, count, what, env] of orphans) {
+      it.live(`that is killed leaves ${what}`, () =>
         Effect.scoped(Effect.gen(function*() {
-          const program = yield* run("orphans")
-          yield* program.until(/^pid \d+$/, 5)
+          const program = yield* run(name, env)
+          yield* program.until(/^pid \d+$/, count)
           const pids = [...program.output().matchAll(/^pid (\d+)$/gm)].map(([, pid]) => Number(pid))
-          assert.strictEqual(new Set(pids).size, 5)
+          assert.strictEqual(new Set(pids).size, count)
           const watch = yield* Effect.forkChild(gone(pids, 2000))
           yield* Effect.sync(() => program.process.kill("SIGKILL"))
           const left = yield* Fiber.join(watch)
           yield* Effect.sync(() => left.forEach((pid) => process.kill(pid, "SIGKILL")))
           assert.deepStrictEqual(left, [])
-        })),
-      40_000
-    )
-
-    it.live(
-      "that is killed leaves no worker of an RPC client, idle or computing",
-      () =>
-        Effect.scoped(Effect.gen(function*() {
-          const program = yield* run("rpcOrphans")
-          yield* program.until(/^pid \d+$/, 2)
-          const pids = [...program.output().matchAll(/^pid (\d+)$/gm)].map(([, pid]) => Number(pid))
-          assert.strictEqual(new Set(pids).size, 2)
-          const watch = yield* Effect.forkChild(gone(pids, 2000))
-          yield* Effect.sync(() => program.process.kill("SIGKILL"))
-          const left = yield* Fiber.join(watch)
-          yield* Effect.sync(() => left.forEach((pid) => process.kill(pid, "SIGKILL")))
-          assert.deepStrictEqual(left, [])
-        })),
-      40_000
-    )
+        })), 40_000)
+    }
   }
 
   for (const method of ["threads", "spawn"]) {

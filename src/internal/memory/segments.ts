@@ -8,7 +8,6 @@
  * A process maps a segment once for each of its threads that was not given the buffer: the table says what is there. It
  * hangs on `globalThis`, because the bundled runner and the package are two evaluations of this file in one child.
  */
-import { randomBytes } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import { gone, isGone } from "./gone.ts"
 import { native, whyAbsent } from "./native.ts"
@@ -60,8 +59,8 @@ const roundUp = (bytes: number): number => Math.ceil(bytes / labelBytes) * label
 
 /** Throws what the system answers: ENOMEM, EMFILE. */
 export const createSegment = (size: number): Segment => {
-  const label = randomBytes(idBytes)
-  const id = label.toString("hex")
+  const label = crypto.getRandomValues(new Uint8Array(idBytes))
+  const id = Buffer.from(label).toString("hex")
   const total = roundUp(size) + labelBytes
   const addon = native()
   if (addon === undefined || !addon.canShare) {

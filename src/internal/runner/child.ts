@@ -8,6 +8,7 @@ import type { Channel } from "../channel/Channel.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import { setChildGlobal } from "./childGlobal.ts"
 import { startSession } from "./session.ts"
+import type { SessionHost } from "./session.ts"
 
 export interface ChildOptions {
   readonly channel: Channel<ToParent, ToChild>
@@ -15,12 +16,13 @@ export interface ChildOptions {
   readonly memory: () => number
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
-  readonly onUserCode: () => void
+  /** Called before anything of the user runs. May give another place in which the run is noted from then on. */
+  readonly onUserCode: () => Int32Array | undefined
 }
 
 /** Runs the session that is this child's purpose. */
 export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildOptions): void => {
-  const session = startSession({
+  const host: SessionHost = {
     channel,
     pid: process.pid,
     progress,
@@ -31,9 +33,12 @@ export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildO
     onBoot: (boot) => {
       setChildGlobal({ boot, pid: process.pid, notice: (text) => session.notice(text) })
     },
-    onUserCode,
+    onUserCode: () => {
+      host.progress = onUserCode() ?? host.progress
+    },
     onMuchCode: () => enableCompileCache?.()
-  })
+  }
+  const session = startSession(host)
   process.on("exit", session.lastReport)
   process.on("uncaughtExceptionMonitor", (cause) => session.notice(stackOf(cause)))
 }

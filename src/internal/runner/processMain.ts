@@ -4,12 +4,13 @@
 import { Socket } from "node:net"
 import { fromDescriptor } from "../channel/socket.ts"
 import { runChild } from "./child.ts"
-import { watchParent } from "./watchdog.ts"
+import { endWithParent } from "./orphan.ts"
 
 // Ctrl-C reaches the whole group: the parent's scope decides what becomes of its children
 process.on("SIGINT", () => {})
 
-const [maxMessageBytes] = process.argv.splice(2) // the rest of the line is the program's
+// what the start method has put there; the line is then the program's
+const [maxMessageBytes, parentPid, word] = process.argv.splice(2)
 const readable = new Socket({ fd: 3, readable: true, writable: false })
 const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
 runChild({
@@ -17,5 +18,5 @@ runChild({
   progress,
   memory: () => process.memoryUsage.rss(),
   stop: () => process.kill(process.pid, "SIGTERM"),
-  onUserCode: () => watchParent(5, progress)
+  onUserCode: () => endWithParent(Number(parentPid), word, 5, progress)
 })

@@ -29,7 +29,7 @@ export interface SessionHost {
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
   /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
-  readonly progress: Int32Array
+  progress: Int32Array
   /** Bytes that the child uses now. */
   readonly memory: () => number
   /** Called when the boot message has been read. */

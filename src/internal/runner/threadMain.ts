@@ -16,5 +16,5 @@ runChild({
     return heapUsed + external
   },
   stop: () => process.exit(1),
-  onUserCode: () => {}
+  onUserCode: () => undefined
 })

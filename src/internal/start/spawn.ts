@@ -4,13 +4,15 @@
  */
 import { Buffer } from "node:buffer"
 import type { StdioOptions } from "node:child_process"
+import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { fromStreams } from "../channel/socket.ts"
+import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
-import { defaultStartMillis, lastLines, launchChild, neverRan } from "./child.ts"
+import { defaultStartMillis, lastLines, launchChild, neverRan, runIn } from "./child.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { startNode, statusOf, whyUnborn } from "./node.ts"
 import type { SpawnOptions } from "./node.ts"
@@ -31,6 +33,16 @@ const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (
   return (question, answer) => {
     waiting.push(answer)
     if (!alive.destroyed) alive.write(question)
+  }
+}
+
+/** By the system's own account, which exists wherever memory is shared with processes. */
+const residentBytes = (pid: number): number | undefined => {
+  try {
+    const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined // it has ended
   }
 }
 
@@ -59,9 +71,14 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const output = captured ? "pipe" : "inherit"
   // 3: to the child, 4: back, 5: open as long as this process lives
   const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
-  const child = startNode(options, "processMain", [String(limit)], stdio)
+  const word = makeWord()
+  const args = [String(limit), String(process.pid), ...(word === undefined ? [] : [word.reference])]
+  const child = startNode(options, "processMain", args, stdio)
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
-  if (child.stdio === undefined) return unborn(options, failed)
+  if (child.stdio === undefined) {
+    word?.release()
+    return unborn(options, failed)
+  }
   const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for
   const ask = askThrough(alive!)
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
@@ -71,12 +88,16 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   let failure = ""
   let drained = false
 
+  /** The child has found the word: it has no thread that answers. */
+  const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
+
   const settle = (): void => {
     // the last report may still be in the socket when the exit is known: both have to be over
     if (status === undefined || !drained || onEnd === undefined) return
     const tell = onEnd
     onEnd = undefined
     alive!.destroy()
+    word?.release()
     tell(status, lastLines(failure === "" ? errors?.tail() ?? "" : failure))
   }
 
@@ -103,8 +124,14 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
       onEnd = listener
       settle()
     },
-    running: (answer) => ask("?", (run) => answer(run < 0 ? undefined : run)),
-    memory: (answer) => ask("m", answer),
+    running: (answer) => {
+      if (isShared()) answer(runIn(word!.words))
+      else ask("?", (run) => answer(run < 0 ? undefined : run))
+    },
+    memory: (answer) => {
+      if (isShared()) answer(residentBytes(child.pid!))
+      else ask("m", answer)
+    },
     kill: (signal) => void child.kill(signal),
     stdout: captured ? capture(stdout!, boot.once) : undefined,
     stderr: errors
