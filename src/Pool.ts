@@ -40,7 +40,7 @@ import type { Initializer } from "./Initializer.ts"
 import { encodePayload, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf } from "./internal/codec/registry.ts"
 import { notShareable } from "./internal/codec/values.ts"
-import { applyEverywhere, applyOne, mapAll } from "./internal/pool/calls.ts"
+import { applyEverywhere, applyOne, mapAll, noOptions, startOne } from "./internal/pool/calls.ts"
 import type { ItemOptions } from "./internal/pool/calls.ts"
 import {
   awaitEnd,
@@ -389,8 +389,6 @@ export const layer = (options?: Options<never>): Layer.Layer<Pool<never>, Proces
 
 // ---------------------------------------------------------------------------------------------------- calls
 
-const noOptions: ItemOptions = { retries: 0, timeoutMillis: undefined }
-
 const itemOptions = (what: string, options: ApplyOptions | undefined): ItemOptions =>
   options === undefined ? noOptions : readOptions(what, options)
 
@@ -453,8 +451,8 @@ export const apply: {
   payload?: P,
   options?: ApplyOptions
 ): Effect.Effect<A, E | ProcessError> =>
-  Effect.suspend(() =>
-    applyOne(internalsOf(pool).engine, taskOf(task), payload, itemOptions("Pool.apply", options))
+  Effect.callback<unknown, unknown>((resume) =>
+    startOne(internalsOf(pool).engine, taskOf(task), payload, itemOptions("Pool.apply", options), resume)
   ) as Effect.Effect<A, E | ProcessError> // decoded by the task's schemas
 
 /**

@@ -33,6 +33,7 @@ import type { Place } from "./internal/codec/causes.ts"
 import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
+import { unbundle } from "./internal/protocol/bundles.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Ambient, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
@@ -165,7 +166,7 @@ const listen = (
       ear.hear(message, () => context)
     }
   }
-  child.onMessages((batch) => batch.forEach(onMessage))
+  child.onMessages((batch) => unbundle(batch).forEach(onMessage))
   child.onExit(ear.close)
 }
 

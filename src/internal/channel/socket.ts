@@ -7,34 +7,55 @@
  */
 import { Buffer } from "node:buffer"
 import { writeSync } from "node:fs"
+import { Socket } from "node:net"
 import type { Readable, Writable } from "node:stream"
 import { decodeBody, encodeFrame, makeFrameReader } from "../protocol/frames.ts"
-import type { OnBody } from "../protocol/frames.ts"
+import type { FrameReader, OnBody } from "../protocol/frames.ts"
 import type { Channel } from "./Channel.ts"
 
-const listenTo = <In>(
-  readable: Readable,
-  limit: number,
-  onBatch: (batch: ReadonlyArray<In>) => void,
-  onClose: () => void
-): void => {
+interface Receiver {
+  /** Takes a block; whether it was one of a stream of ours. */
+  readonly receive: (block: Buffer) => boolean
+  readonly room: FrameReader["room"]
+}
+
+const makeReceiver = <In>(limit: number, onBatch: (batch: ReadonlyArray<In>) => void): Receiver => {
   const reader = makeFrameReader(limit)
   let messages: Array<In> = []
   const onBody: OnBody = (body, attachments) => {
     const batch = decodeBody(body, attachments) as ReadonlyArray<In> // the peer is our own code
     for (const message of batch) messages.push(message)
   }
-  readable.on("data", (block: Buffer) => {
-    try {
-      reader.push(block, onBody)
-    } catch {
-      readable.destroy() // not a stream of ours any more: to the owner that is the end of the peer
-    }
+  const deliver = (): void => {
     if (messages.length === 0) return
     const complete = messages
     messages = []
     onBatch(complete)
-  })
+  }
+  return {
+    room: reader.room,
+    receive: (block) => {
+      let isOurs = true
+      try {
+        reader.push(block, onBody)
+      } catch {
+        isOurs = false
+      }
+      deliver()
+      return isOurs
+    }
+  }
+}
+
+/** The memory of so many bytes is given back when it is not needed any more: left to the collector it brings it about. */
+const leastReleased = 32 * 1024
+
+const release = ({ buffer, byteLength }: Uint8Array): void => {
+  const isWhole = byteLength === buffer.byteLength && buffer instanceof ArrayBuffer
+  if (isWhole && byteLength >= leastReleased) buffer.transfer(0)
+}
+
+const listenToEnd = (readable: Readable, onClose: () => void): void => {
   // a reset is an end: what matters is that nothing comes any more
   readable.on("error", () => {})
   readable.once("close", onClose)
@@ -49,22 +70,55 @@ export const fromStreams = <Out, In>(writable: Writable, readable: Readable, lim
     post: (batch) => {
       const [frame, ...views] = encodeFrame(batch, limit)
       if (writable.destroyed) return
+      if (views.length === 0) return void writable.write(frame)
       writable.cork()
       writable.write(frame)
       // copies: they are written later, and the caller's arrays may change meanwhile
-      for (const view of views) writable.write(Buffer.from(view))
+      for (const view of views) {
+        const copy = Buffer.from(view)
+        writable.write(copy, () => release(copy))
+      }
       writable.uncork()
     },
-    listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
+    listen: (onBatch, onClose) => {
+      const { receive } = makeReceiver(limit, onBatch)
+      readable.on("data", (block: Buffer) => {
+        // what is no stream of ours any more is to the owner the end of the peer
+        if (!receive(block)) readable.destroy()
+        release(block)
+      })
+      listenToEnd(readable, onClose)
+    },
     close: () => {
       writable.destroy()
     }
   }
 }
 
-/** The child's side. A parent that is gone is noticed by the end of `readable`. */
-export const fromDescriptor = <Out, In>(readable: Readable, descriptor: number, limit: number): Channel<Out, In> => {
+/** About as much as a socket holds: a stream by itself reads a quarter of it at once, each time into new memory. */
+const readBytes = 256 * 1024
+
+const readFrom = (descriptor: number, { receive, room }: Receiver): Socket => {
+  const scratch = Buffer.allocUnsafeSlow(readBytes)
+  const socket: Socket = new Socket({
+    fd: descriptor,
+    readable: true,
+    writable: false,
+    onread: {
+      buffer: () => room() ?? scratch,
+      callback: (length, { buffer, byteOffset }) => {
+        if (!receive(Buffer.from(buffer as ArrayBuffer, byteOffset, length))) socket.destroy()
+        return true
+      }
+    }
+  })
+  return socket.resume()
+}
+
+/** The child's side, of the descriptors that it reads and writes. A parent that is gone is noticed by the end of `input`. */
+export const fromDescriptors = <Out, In>(input: number, output: number, limit: number): Channel<Out, In> => {
   let closed = false
+  let readable: Socket | undefined
   return {
     sharesMemory: false,
     transfers: false,
@@ -74,16 +128,19 @@ export const fromDescriptor = <Out, In>(readable: Readable, descriptor: number, 
       try {
         for (const part of parts) {
           let offset = 0
-          while (offset < part.length) offset += writeSync(descriptor, part, offset)
+          while (offset < part.length) offset += writeSync(output, part, offset)
         }
       } catch {
-        closed = true // EPIPE: the parent is gone, and the end of `readable` says so too
+        closed = true // EPIPE: the parent is gone, and the end of `input` says so too
       }
     },
-    listen: (onBatch, onClose) => listenTo(readable, limit, onBatch, onClose),
+    listen: (onBatch, onClose) => {
+      readable = readFrom(input, makeReceiver(limit, onBatch))
+      listenToEnd(readable, onClose)
+    },
     close: () => {
       closed = true
-      readable.destroy()
+      readable?.destroy()
     }
   }
 }

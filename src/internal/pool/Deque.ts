@@ -10,6 +10,8 @@ export const makeDeque = <A>(): Deque<A> => ({ items: [], head: 0 })
 
 export const size = <A>(self: Deque<A>): number => self.items.length - self.head
 
+export const isEmpty = <A>(self: Deque<A>): boolean => self.head === self.items.length
+
 export const push = <A>(self: Deque<A>, value: A): void => {
   self.items.push(value)
 }

@@ -4,7 +4,7 @@
 import { autoSize, chunkMillis, fitting, maxChunkBytes, maxChunkItems, weightOfAll } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
 import { isActive, isBound, shareLeft, wear } from "./lives.ts"
-import type { Block, Chunk, Command, Job, State, Waiting, Worker } from "./model.ts"
+import type { Block, Chunk, Command, Event, Job, State, Waiting, Worker } from "./model.ts"
 
 export const enqueue = (state: State, job: Job): void => {
   if (job.queued || job.stopped) return
@@ -115,6 +115,27 @@ const handOut = (state: State, worker: Worker, job: Job, out: Array<Command>): v
   wear(state, worker, chunk.items.length, out)
 }
 
+/** A call of one item that comes when nobody waits goes to a worker without standing in a queue. Was there one? */
+export const handAtOnce = (
+  state: State,
+  job: Job,
+  { blocks, complete }: Pick<Extract<Event, { readonly _tag: "Submitted" }>, "blocks" | "complete">,
+  out: Array<Command>
+): boolean => {
+  if (!complete || blocks.length !== 1 || job.worker !== undefined || !isNobodyWaiting(state)) return false
+  const block = blocks[0]!
+  const itemMillis = state.means[job.options.task]
+  if (block.items.length !== 1 || block.moves !== undefined || itemMillis === undefined) return false
+  const worker = leastLoaded(state, hasRoom)
+  if (worker === undefined) return false
+  job.complete = true
+  job.supplied = job.handed = 1
+  job.frontier = block.first + 1
+  send(worker, makeChunk(state, job, block, block.items, block.first, weightOfAll(block.items)), out)
+  wear(state, worker, 1, out)
+  return true
+}
+
 /** Puts a queue's first job at the end of the queue where it belongs now. */
 const rotate = (state: State, queue: Deque.Deque<Job>): void => {
   const job = Deque.shift(queue)!
@@ -169,7 +190,15 @@ const serveBound = (state: State, out: Array<Command>): void => {
   }
 }
 
+/** Nobody stands in a queue. */
+const isNobodyWaiting = ({ bound, idle, turn }: State): boolean =>
+  Deque.isEmpty(turn) && Deque.isEmpty(idle) && bound.size === 0
+
 export const assign = (state: State, out: Array<Command>): void => {
+  if (isNobodyWaiting(state)) {
+    state.reserved = undefined
+    return
+  }
   if (state.bound.size > 0) serveBound(state, out)
   let served = true
   while (served) {
@@ -207,22 +236,31 @@ const take = (state: State, job: Job, count: number): Chunk => {
     job.frontier = first + items.length
     job.handed += items.length
   }
-  return {
-    run: state.nextRun = (state.nextRun + 1) & 0x3fffffff, // it stands in a 32 bit word where progress is shared
-    job,
-    first,
-    items,
-    marked: block.marked,
-    moves: block.moves,
-    itemMillis: state.means[job.options.task] ?? aheadMillis,
-    bytes,
-    at: block.at,
-    reported: 0,
-    announced: -1,
-    cancelled: false,
-    awaited: false
-  }
+  return makeChunk(state, job, block, items, first, bytes)
 }
+
+const makeChunk = (
+  state: State,
+  job: Job,
+  { at, marked, moves }: Block,
+  items: ReadonlyArray<unknown>,
+  first: number,
+  bytes: number
+): Chunk => ({
+  run: state.nextRun = (state.nextRun + 1) & 0x3fffffff, // it stands in a 32 bit word where progress is shared
+  job,
+  first,
+  items,
+  marked,
+  moves,
+  itemMillis: state.means[job.options.task] ?? aheadMillis,
+  bytes,
+  at,
+  reported: 0,
+  announced: -1,
+  cancelled: false,
+  awaited: false
+})
 
 const joins = (block: Block): boolean => block.moves === undefined && block.limit === undefined
 

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { ProcessError, TimedOut } from "../../ProcessError.ts"
 import { decodeFailure, decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
@@ -115,6 +116,9 @@ export interface ItemOptions {
   readonly worker?: number | undefined
 }
 
+/** What a call asks for that says nothing. */
+export const noOptions: ItemOptions = { retries: 0, timeoutMillis: undefined }
+
 const singleJob = (
   task: number,
   { retries, timeoutMillis, worker }: ItemOptions,
@@ -130,6 +134,52 @@ const singleJob = (
   ambient
 })
 
+/** The options of a call that asks for nothing are the same for every call of its task. */
+const singleJobOf = (
+  engine: Engine,
+  definition: TaskDefinition,
+  options: ItemOptions,
+  ambient: Ambient | undefined
+): JobOptions => {
+  if (options !== noOptions || ambient !== undefined) {
+    return singleJob(taskNumber(engine, definition), options, ambient)
+  }
+  const known = engine.singles.get(definition)
+  if (known !== undefined) return known
+  const made = singleJob(taskNumber(engine, definition), options, ambient)
+  engine.singles.set(definition, made)
+  return made
+}
+
+/** Hands one item to the pool, within a fiber that waits for `resume`; what is returned takes it back. */
+export const startOne = (
+  engine: Engine,
+  definition: TaskDefinition,
+  payload: unknown,
+  options: ItemOptions,
+  resume: (outcome: Effect.Effect<unknown, unknown>) => void
+): Effect.Effect<void> | undefined => {
+  const fiber = Fiber.getCurrent()! // that of the callback
+  let block: Block
+  try {
+    block = encodeOne(definition, payload, 0, engine.options.launcher.border, performance.now())
+  } catch (error) {
+    return void resume(encodingFailed(error))
+  }
+  const sink: Sink = {
+    context: fiber.context,
+    onValues: (_first, values, marked, worker) =>
+      resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
+    onFailure: (_index, failure, worker) =>
+      resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
+    onSettled: ignoreSettled,
+    onAbandoned: (error) => resume(Effect.fail(error)),
+    onPull: ignorePull
+  }
+  const job = submit(engine, sink, singleJobOf(engine, definition, options, ambientOf(fiber)), [block], true)
+  return interruptJob(engine, job)
+}
+
 /** One item. */
 export const applyOne = (
   engine: Engine,
@@ -137,34 +187,7 @@ export const applyOne = (
   payload: unknown,
   options: ItemOptions
 ): Effect.Effect<unknown, unknown> =>
-  Effect.withFiber((fiber) =>
-    Effect.callback<unknown, unknown>((resume) => {
-      let block: Block
-      try {
-        block = encodeOne(definition, payload, 0, engine.options.launcher.border, performance.now())
-      } catch (error) {
-        return resume(encodingFailed(error))
-      }
-      const sink: Sink = {
-        context: fiber.context,
-        onValues: (_first, values, marked, worker) =>
-          resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
-        onFailure: (_index, failure, worker) =>
-          resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
-        onSettled: ignoreSettled,
-        onAbandoned: (error) => resume(Effect.fail(error)),
-        onPull: ignorePull
-      }
-      const job = submit(
-        engine,
-        sink,
-        singleJob(taskNumber(engine, definition), options, ambientOf(fiber)),
-        [block],
-        true
-      )
-      return interruptJob(engine, job)
-    })
-  )
+  Effect.callback((resume) => startOne(engine, definition, payload, options, resume))
 
 /** All items of a collection: their results in order, or the first failure, when everything else has stopped. */
 export const mapAll = (

@@ -3,7 +3,7 @@
  *
  * The state is changed in place, because a transition per tiny item has to be cheap; nobody else holds it.
  */
-import { assign, enqueue, giveBack, offered } from "./assign.ts"
+import { assign, enqueue, giveBack, handAtOnce, offered } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
 import * as Deque from "./Deque.ts"
 import {
@@ -50,11 +50,12 @@ export const begin = (state: State): ReadonlyArray<Command> => {
 
 // ---------------------------------------------------------------------------------------------------- transition
 
-export const transition = (state: State, event: Event): ReadonlyArray<Command> => {
-  const out: Array<Command> = []
+/** Adds its commands to those that are there, and returns all. */
+export const transition = (state: State, event: Event, out: Array<Command> = []): ReadonlyArray<Command> => {
   switch (event._tag) {
     case "Submitted":
-      submit(state, event, out)
+      // it has taken nothing from anybody: nothing else can be handed out now
+      if (submit(state, event, out)) return out
       break
     case "Supplied":
       supply(state, event, out)
@@ -132,11 +133,12 @@ export const transition = (state: State, event: Event): ReadonlyArray<Command> =
 
 // ---------------------------------------------------------------------------------------------------- jobs
 
+/** `true` when all of it has been handed out at once. */
 const submit = (
   state: State,
   event: Extract<Event, { readonly _tag: "Submitted" }>,
   out: Array<Command>
-): void => {
+): boolean => {
   const job: Job = {
     id: event.job,
     options: event.options,
@@ -159,10 +161,12 @@ const submit = (
   }
   if (state.status !== "open") {
     out.push({ _tag: "Abandoned", job: event.job })
-    return
+    return false
   }
   state.jobs.set(event.job, job)
+  if (handAtOnce(state, job, event, out)) return true
   supply(state, event, out)
+  return false
 }
 
 const supply = (
@@ -240,14 +244,16 @@ const started = (
   }
 }
 
-/** Notes that items up to `reported` have a report; the chunk leaves its worker with the last. */
-const advance = (worker: Worker, chunk: Chunk, reported: number, out: Array<Command>): void => {
+/** Notes that items up to `reported` have a report; the chunk leaves its worker with the last. Has it left? */
+const advance = (worker: Worker, chunk: Chunk, reported: number, out: Array<Command>): boolean => {
   const count = reported - chunk.reported
   chunk.reported = reported
   worker.items -= count
   worker.millis = Math.max(0, worker.millis - count * chunk.itemMillis)
   if (chunk.job.options.timeoutMillis !== undefined) out.push({ _tag: "StopTimer", worker: worker.id, run: chunk.run })
-  if (reported === chunk.items.length) dropChunk(worker, chunk, out)
+  if (reported !== chunk.items.length) return false
+  dropChunk(worker, chunk, out)
+  return true
 }
 
 const dropChunk = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
@@ -277,12 +283,11 @@ const succeeded = (
     job.settled += values.length
     out.push({ _tag: "Deliver", job: job.id, worker: id, first: chunk.first + index, values, marked })
   }
-  advance(worker, chunk, index + values.length, out)
-  afterReport(state, worker, chunk, out)
+  afterReport(state, chunk, advance(worker, chunk, index + values.length, out), out)
 }
 
-const afterReport = (state: State, worker: Worker, chunk: Chunk, out: Array<Command>): void => {
-  if (!worker.chunks.includes(chunk)) release(state, chunk, out)
+const afterReport = (state: State, chunk: Chunk, hasLeft: boolean, out: Array<Command>): void => {
+  if (hasLeft) release(state, chunk, out)
   if (!chunk.job.stopped) settleWhenDone(state, chunk.job, out)
 }
 
@@ -299,8 +304,7 @@ const failed = (
   if (!isNobodys(chunk)) fail(state, chunk.job, id, chunk.first + index, failure, out)
   // a chunk of a job that fails fast ends in the worker with its first failure
   const last = chunk.job.options.failFast && failure._tag === "Reported"
-  advance(worker, chunk, last ? chunk.items.length : index + 1, out)
-  afterReport(state, worker, chunk, out)
+  afterReport(state, chunk, advance(worker, chunk, last ? chunk.items.length : index + 1, out), out)
 }
 
 const fail = (

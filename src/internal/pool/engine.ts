@@ -20,7 +20,7 @@ import type { Child, Launcher } from "../start/Launcher.ts"
 import { makeEar } from "../start/observed.ts"
 import type { Self } from "../start/tree.ts"
 import { begin, makeState, transition } from "./dispatcher.ts"
-import type { Block, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
+import type { Block, Chunk, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
 import { addTime, makeTimes } from "./times.ts"
 import type { Times } from "./times.ts"
 import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
@@ -72,6 +72,8 @@ export interface Engine {
   readonly definitions: Array<TaskDefinition>
   readonly tasks: Map<string, number>
   readonly numbers: WeakMap<TaskDefinition, number>
+  /** The options of calls that ask for nothing, by their task. */
+  readonly singles: WeakMap<TaskDefinition, JobOptions>
   /** Events that wait for the transition in progress. */
   events: Array<Event>
   busy: boolean
@@ -109,6 +111,7 @@ export const makeEngine = (options: EngineOptions): Engine => ({
   definitions: [],
   tasks: new Map(),
   numbers: new WeakMap(),
+  singles: new WeakMap(),
   events: [],
   busy: false,
   nextJob: 1,
@@ -122,34 +125,39 @@ export const makeEngine = (options: EngineOptions): Engine => ({
   onStart: undefined
 })
 
-export const startEngine = (engine: Engine): void => execute(engine, begin(engine.state))
+export const startEngine = (engine: Engine): void => begin(engine.state).forEach((command) => perform(engine, command))
 
 // ---------------------------------------------------------------------------------------------------- events
 
 export const dispatch = (engine: Engine, event: Event): void => {
   engine.events.push(event)
+  handleEvents(engine)
+}
+
+const handleEvents = (engine: Engine): void => {
   if (engine.busy) return
   engine.busy = true
+  const { events, state } = engine
+  const commands: Array<Command> = []
   const defects: Array<unknown> = []
+  let done = 0
   // a command may bring the next event: it waits here until this one is carried out
-  for (let i = 0; i < engine.events.length; i++) {
-    const next = engine.events[i]!
+  for (let i = 0; i < events.length; i++) {
+    const next = events[i]!
     try {
-      execute(engine, transition(engine.state, next))
+      transition(state, next, commands)
+      while (done < commands.length) perform(engine, commands[done++]!)
     } catch (defect) {
       defects.push(defect) // a bug of ours; the events behind it are somebody's results
+      done = commands.length
     }
     // the outcomes of what it held have been told by now
     if (next._tag === "WorkerExited" || next._tag === "LaunchFailed") engine.workers.delete(next.worker)
   }
   engine.events = []
   engine.busy = false
-  for (const listener of engine.listeners) listener()
+  if (engine.listeners.size > 0) engine.listeners.forEach((listener) => listener())
   if (defects.length > 0) throw defects[0]
-}
-
-const execute = (engine: Engine, commands: ReadonlyArray<Command>): void => {
-  for (const command of commands) perform(engine, command)
 }
 
 const toEvent = (worker: number, message: ToParent): Event | undefined => {
@@ -216,6 +224,8 @@ const perform = (engine: Engine, command: Command): void => {
       engine.sinks.delete(command.job)
       return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed:"))
     }
+    case "Send":
+      return send(engine, command.worker, command.chunk)
     case "Pull":
       return engine.sinks.get(command.job)?.onPull(command.count)
     case "Launch":
@@ -233,23 +243,23 @@ const perform = (engine: Engine, command: Command): void => {
   }
 }
 
+const send = (engine: Engine, id: number, chunk: Chunk): void => {
+  const worker = engine.workers.get(id)
+  if (worker === undefined) return
+  if (chunk.at !== undefined) addTime(engine.queueTimes, performance.now() - chunk.at, chunk.items.length)
+  sendChunk(worker, chunk, engine.definitions[chunk.job.options.task]!)
+}
+
 type WorkerCommand = Extract<Command, { readonly worker: number }>
 
 const performOn = (
   engine: Engine,
   worker: Worker,
-  command: Exclude<WorkerCommand, { readonly _tag: "Deliver" | "DeliverFailure" | "Launch" }>
+  command: Exclude<WorkerCommand, { readonly _tag: "Deliver" | "DeliverFailure" | "Launch" | "Send" }>
 ): void => {
-  const refused = (run: number, detail: unknown): void =>
-    dispatch(engine, { _tag: "Unsent", worker: worker.id, run, detail })
   switch (command._tag) {
-    case "Send": {
-      const { at, items } = command.chunk
-      if (at !== undefined) addTime(engine.queueTimes, performance.now() - at, items.length)
-      return sendChunk(worker, command.chunk, engine.definitions[command.chunk.job.options.task]!, refused)
-    }
     case "Cancel":
-      sendCancel(worker, command.run, refused)
+      sendCancel(worker, command.run)
       return awaitAnswer(engine, worker, command.run)
     case "CancelEnded":
       return clearTimer(worker.graces, command.run)
@@ -323,7 +333,11 @@ const bootOf = (options: EngineOptions, worker: number): Boot =>
 const launch = (engine: Engine, id: number): void => {
   const { context, launcher } = engine.options
   const launching = Effect.runForkWith(context)(launcher.launch(bootOf(engine.options, id)))
-  const worker = makeWorker(id, launching)
+  const worker = makeWorker(
+    id,
+    launching,
+    (run, detail) => dispatch(engine, { _tag: "Unsent", worker: id, run, detail })
+  )
   engine.workers.set(id, worker)
   launching.addObserver((exit) => {
     if (Exit.isSuccess(exit)) return attach(engine, worker, exit.value)
@@ -355,6 +369,19 @@ const noteTime = ({ runTimes }: Engine, worker: Worker, message: ToParent): void
   else if (message[0] === Kind.Failure) addTime(runTimes, message[4], 1)
 }
 
+/** The events of a bundle, as those of its messages would be. */
+const addSuccesses = (
+  { events, runTimes }: Engine,
+  worker: number,
+  [, marked, runs, values, times]: Extract<ToParent, readonly [typeof Kind.RunSuccesses, ...ReadonlyArray<unknown>]>
+): void => {
+  for (let i = 0; i < runs.length; i++) {
+    const millis = times[i]!
+    addTime(runTimes, millis, 1)
+    events.push({ _tag: "Succeeded", worker, run: runs[i]!, index: 0, values: [values[i]], marked, millis })
+  }
+}
+
 /** That of the call whose run it is; of one that has ended, and outside of runs, the pool's. */
 const contextOfRun = (engine: Engine, worker: number, run: number): Context.Context<never> => {
   const chunk = engine.state.workers.get(worker)?.chunks.find((one) => one.run === run)
@@ -367,7 +394,14 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
   const ear = makeEar({ identity: child.boot.identity, pid: child.pid, role: "worker" })
   const contextOf = (run: number): Context.Context<never> => contextOfRun(engine, worker.id, run)
   child.onMessages((batch) => {
-    for (const message of batch) {
+    for (let i = 0; i < batch.length; i++) {
+      const message = batch[i]!
+      if (message[0] === Kind.RunSuccesses) {
+        addSuccesses(engine, worker.id, message)
+        worker.runningSince = performance.now() // what follows may be too cheap to be announced
+        handleEvents(engine)
+        continue
+      }
       const event = toEvent(worker.id, message)
       noteTime(engine, worker, message)
       if (event !== undefined) dispatch(engine, event)

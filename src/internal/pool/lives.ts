@@ -89,6 +89,7 @@ const hasReadySuccessor = (state: State, worker: Worker): boolean => successorOf
 
 /** Is a job waiting for it alone? */
 export const isBound = (state: State, worker: Worker): boolean => {
+  if (state.bound.size === 0) return false
   for (const job of state.bound) {
     if (job.worker === worker.id) return true
   }

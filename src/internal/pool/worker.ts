@@ -5,7 +5,7 @@
 import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
 import { flagAnnounce, flagFailFast, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
-import { bundleRuns } from "../protocol/bundles.ts"
+import { addRun, eachToChild } from "../protocol/bundles.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import type { ToChild } from "../protocol/messages.ts"
 import { after } from "../start/child.ts"
@@ -17,6 +17,8 @@ import type { Chunk } from "./model.ts"
 export interface Worker {
   readonly id: number
   readonly launching: Fiber.Fiber<Child, ProcessError>
+  /** Called with a run that the serializer has refused. */
+  readonly refused: (run: number, cause: unknown) => void
   child: Child | undefined
   /** When it was up, by `performance.now`. */
   readyAt: number
@@ -38,9 +40,14 @@ export interface Worker {
   runningSince: number
 }
 
-export const makeWorker = (id: number, launching: Fiber.Fiber<Child, ProcessError>): Worker => ({
+export const makeWorker = (
+  id: number,
+  launching: Fiber.Fiber<Child, ProcessError>,
+  refused: Worker["refused"]
+): Worker => ({
   id,
   launching,
+  refused,
   child: undefined,
   readyAt: 0,
   outbox: [],
@@ -60,18 +67,24 @@ const flagsOf = (chunk: Chunk): number =>
   (chunk.job.options.timeoutMillis === undefined ? 0 : flagAnnounce) |
   (chunk.job.options.chunkSize === "auto" ? flagReturns : 0)
 
-type Refused = (run: number, cause: unknown) => void
+const postSoon = (worker: Worker): void => {
+  if (worker.outbox.length === 0) queueMicrotask(() => flush(worker))
+}
 
-const collect = (worker: Worker, message: ToChild, refused: Refused): void => {
-  if (worker.outbox.length === 0) queueMicrotask(() => flush(worker, refused))
+const collect = (worker: Worker, message: ToChild): void => {
+  postSoon(worker)
   worker.outbox.push(message)
 }
 
-export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefinition, refused: Refused): void => {
+export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefinition): void => {
   const { ambient, task } = chunk.job.options
   if (!worker.known.has(task)) {
     worker.known.add(task)
-    collect(worker, [Kind.Define, task, definition.module, definition.name, usesEffect(definition)], refused)
+    collect(worker, [Kind.Define, task, definition.module, definition.name, usesEffect(definition)])
+  }
+  if (chunk.items.length === 1 && ambient === undefined && chunk.moves === undefined) {
+    postSoon(worker)
+    return addRun(worker.outbox, task, flagsOf(chunk), chunk.run, ownCopy(worker, chunk.items[0]))
   }
   const items = packNumbers(ownCopies(worker, chunk))
   const buffer = bufferOfBlock(items)
@@ -83,7 +96,7 @@ export const sendChunk = (worker: Worker, chunk: Chunk, definition: TaskDefiniti
     ...(buffer !== undefined && worker.child?.channel.transfers === true ? [buffer] : [])
   ]
   if (moves.length > 0) worker.moving.set(message, moves)
-  collect(worker, message, refused)
+  collect(worker, message)
 }
 
 /** What goes in one message is cloned as one: an object that stands there twice would be one object in the worker too. */
@@ -91,13 +104,20 @@ const ownCopies = (worker: Worker, chunk: Chunk): ReadonlyArray<unknown> => {
   let copies: Array<unknown> | undefined
   for (let i = 0; i < chunk.items.length; i++) {
     const item = chunk.items[i]
-    if (typeof item !== "object" || item === null) continue
-    if (worker.posting.has(item)) {
+    const own = ownCopy(worker, item)
+    if (own !== item) {
       copies ??= chunk.items.slice()
-      copies[i] = copyOf(item)
-    } else worker.posting.add(item)
+      copies[i] = own
+    }
   }
   return copies ?? chunk.items
+}
+
+const ownCopy = ({ posting }: Worker, item: unknown): unknown => {
+  if (typeof item !== "object" || item === null) return item
+  if (posting.has(item)) return copyOf(item)
+  posting.add(item)
+  return item
 }
 
 const copyOf = (item: object): unknown => {
@@ -108,30 +128,32 @@ const copyOf = (item: object): unknown => {
   }
 }
 
-export const sendCancel = (worker: Worker, run: number, refused: Refused): void =>
-  collect(worker, [Kind.Cancel, run], refused)
+export const sendCancel = (worker: Worker, run: number): void => collect(worker, [Kind.Cancel, run])
 
-const flush = (worker: Worker, refused: Refused): void => {
-  const { child, outbox } = worker
+const flush = (worker: Worker): void => {
+  const { child, outbox, refused } = worker
   const moving = new Map(worker.moving)
   worker.outbox = []
   worker.moving.clear()
   worker.posting.clear()
   if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
   try {
-    if (moving.size === 0) child.channel.post(bundleRuns(outbox))
+    if (moving.size === 0) child.channel.post(outbox)
     else child.channel.post(outbox, [...moving.values()].flat())
   } catch (cause) {
-    if (outbox.length === 1) refuse(child, outbox[0]!, cause, refused)
-    else for (const message of outbox) postAlone(child, message, moving.get(message), refused)
+    if (isSingle(outbox)) refuse(child, outbox[0]!, cause, refused)
+    else eachToChild(outbox, (message) => postAlone(child, message, moving.get(message), refused))
   }
 }
+
+const isSingle = (outbox: ReadonlyArray<ToChild>): boolean =>
+  outbox.length === 1 && (outbox[0]![0] !== Kind.Runs || outbox[0]![3].length === 1)
 
 const postAlone = (
   child: Child,
   message: ToChild,
   transfers: ReadonlyArray<ArrayBuffer> | undefined,
-  refused: Refused
+  refused: Worker["refused"]
 ): void => {
   try {
     child.channel.post([message], transfers)
@@ -140,8 +162,9 @@ const postAlone = (
   }
 }
 
-const refuse = (child: Child, message: ToChild, cause: unknown, refused: Refused): void => {
+const refuse = (child: Child, message: ToChild, cause: unknown, refused: Worker["refused"]): void => {
   if (message[0] === Kind.Run) refused(message[1], cause)
+  else if (message[0] === Kind.Runs) refused(message[3][0]!, cause)
   // the others are ours, and small: a child that cannot be told them is of no use, and its items go to another
   else child.kill("SIGKILL")
 }

@@ -191,6 +191,8 @@ export interface FrameReader {
    * memory.
    */
   readonly push: (block: Buffer, onBody: OnBody) => void
+  /** Where the next bytes of a large frame will lie, when it has begun: whoever reads them there saves a copy of them. */
+  readonly room: () => Uint8Array | undefined
   /** Bytes of a frame that has begun and not ended. */
   readonly pending: () => number
 }
@@ -233,7 +235,8 @@ const fill = (filling: Filling, block: Buffer, from: number): number => {
     const target = filling.targets[filling.target]!
     const count = Math.min(target.size - filling.offset, block.length - at)
     makeRoom(target, filling.offset + count)
-    target.bytes.set(block.subarray(at, at + count), filling.offset)
+    // what was read into its room lies there already
+    if (block.buffer !== target.bytes.buffer) target.bytes.set(block.subarray(at, at + count), filling.offset)
     at += count
     filling.offset += count
     if (filling.offset < target.size) break
@@ -243,7 +246,10 @@ const fill = (filling: Filling, block: Buffer, from: number): number => {
   return at - from
 }
 
-/** Cuts a byte stream into frames, however the blocks fall. A body may share memory with its block: decode it at once. */
+/**
+ * Cuts a byte stream into frames, however the blocks fall. A body may share memory with its block, and a block may be
+ * written to again when it has been pushed: decode it at once.
+ */
 export const makeFrameReader = (limit: number): FrameReader => {
   let blocks: Array<Buffer> = []
   let held = 0
@@ -251,8 +257,15 @@ export const makeFrameReader = (limit: number): FrameReader => {
   let filling: Filling | undefined
   let filled = 0
 
-  const take = (): Buffer => {
-    const all = blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, held)
+  /** A copy: the next block may be read into the same memory. */
+  const keep = (part: Buffer): void => {
+    blocks.push(Buffer.from(part))
+    held += part.length
+  }
+
+  /** What is kept, with what follows it. */
+  const joined = (block: Buffer): Buffer => {
+    const all = Buffer.concat([...blocks, block], held + block.length)
     blocks = []
     held = 0
     return all
@@ -303,27 +316,25 @@ export const makeFrameReader = (limit: number): FrameReader => {
 
   return {
     pending: () => held + filled,
+    room: () => {
+      const bytes = filling?.targets[filling.target]?.bytes
+      return bytes === undefined || filling!.offset === bytes.length ? undefined : bytes.subarray(filling!.offset)
+    },
     push: (block, onBody) => {
       let offset = 0
       let all = block
       if (filling !== undefined) {
         offset = goOn(block, 0, onBody)
       } else if (held > 0) {
-        blocks.push(block)
-        held += block.length
-        if (held < needed) return
-        all = take()
+        if (held + block.length < needed) return keep(block)
+        all = joined(block)
       }
       while (true) {
         const count = filling === undefined && offset < all.length ? readOne(all, offset, onBody) : 0
         if (count === 0) break
         offset += count
       }
-      if (offset < all.length) {
-        const tail = all.subarray(offset)
-        blocks.push(tail)
-        held = tail.length
-      }
+      if (offset < all.length) keep(all.subarray(offset))
     }
   }
 }

@@ -1,8 +1,7 @@
 /**
  * What a spawned process boots. Descriptor 3 is read, 4 is written, 5 ends when the parent does.
  */
-import { Socket } from "node:net"
-import { fromDescriptor } from "../channel/socket.ts"
+import { fromDescriptors } from "../channel/socket.ts"
 import { runChild } from "./child.ts"
 import { endWithParent } from "./orphan.ts"
 
@@ -11,10 +10,9 @@ process.on("SIGINT", () => {})
 
 // what the start method has put there; the line is then the program's
 const [maxMessageBytes, parentPid, word] = process.argv.splice(2)
-const readable = new Socket({ fd: 3, readable: true, writable: false })
 const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
 runChild({
-  channel: fromDescriptor(readable, 4, Number(maxMessageBytes)),
+  channel: fromDescriptors(3, 4, Number(maxMessageBytes)),
   progress,
   memory: () => process.memoryUsage.rss(),
   stop: () => process.kill(process.pid, "SIGTERM"),

@@ -5,7 +5,7 @@
 import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { prepare } from "../codec/values.ts"
-import { bundleSuccesses } from "../protocol/bundles.ts"
+import { addRunSuccess, unbundle } from "../protocol/bundles.ts"
 import { flagFailFast, Kind } from "../protocol/messages.ts"
 import type { EncodedFailure, ToChild, ToParent } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
@@ -24,10 +24,10 @@ export interface Reports {
   readonly success: (run: Run, value: unknown, millis: number) => void
   readonly failure: (run: Run, failure: EncodedFailure, millis?: number) => void
   /**
-   * Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. Was it
-   * said?
+   * Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago; work
+   * goes on since `since`. Was it said?
    */
-  readonly announce: (run: Run, now: number) => boolean
+  readonly announce: (run: Run, now: number, since: number) => boolean
   /** These buffers move with the next post. */
   readonly move: (buffers: ReadonlyArray<ArrayBuffer>) => void
   /** For the messages about a run's outcomes. */
@@ -41,6 +41,8 @@ type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boole
 
 /** So much work of cheap items may stand unreported. */
 const silentMillis = 0.25
+/** A child that has said nothing for so long announces the next item, also when it had nothing to do meanwhile. */
+const restMillis = 2
 /** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
 const largestSnapshot = 16 * 1024
 
@@ -94,16 +96,17 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     lastFlush = performance.now()
     if (outbox.length === 0) return
     const batch = outbox
-    for (const message of batch) pack(message)
+    for (let i = 0; i < batch.length; i++) pack(batch[i]!)
     const moved = transfers
     outbox = []
     transfers = []
     loose = false
     try {
-      channel.post(moved.length === 0 ? bundleSuccesses(batch) : batch, moved)
+      channel.post(batch, moved)
     } catch (cause) {
-      if (batch.length === 1) postOne(batch[0]!, moved, cause)
-      else for (const message of batch) postSafely(message, moved)
+      const messages = unbundle(batch)
+      if (messages.length === 1) postOne(messages[0]!, moved, cause)
+      else for (const message of messages) postSafely(message, moved)
     }
     if (isIdle()) names.clear()
   }
@@ -170,6 +173,13 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
       }
     }
+    if (run.items.length === 1) addRunSuccess(outbox, marked, run.id, value, millis)
+    else grow(run, value, marked, millis)
+    run.index++
+  }
+
+  /** Results of one run are one message, while nothing else is said. */
+  const grow = (run: Run, value: unknown, marked: boolean, millis: number): void => {
     const last = outbox[outbox.length - 1]
     if (last !== undefined && last[0] === Kind.Successes && last[1] === run.id && last[4] === marked) {
       const growing = last as Growing // ours until it is posted
@@ -178,7 +188,6 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     } else {
       outbox.push([Kind.Successes, run.id, run.index, [value], marked, millis])
     }
-    run.index++
   }
 
   /** The next item may change what this one has returned: what is not sent before that is copied now. */
@@ -195,9 +204,11 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
     run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
   }
 
-  /** Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago. */
-  const announce = (run: Run, now: number): boolean => {
-    if (isCheap(run) && now - lastFlush < silentMillis && transfers.length === 0) {
+  const mayBeSilent = (now: number, since: number): boolean =>
+    now - lastFlush < restMillis && now - Math.max(since, lastFlush) < silentMillis
+
+  const announce = (run: Run, now: number, since: number): boolean => {
+    if (isCheap(run) && mayBeSilent(now, since) && transfers.length === 0) {
       if (loose) flush()
       return false
     }

@@ -24,7 +24,7 @@ export interface Run {
   readonly ambient: Ambient | undefined
   index: number
   cancelled: boolean
-  /** When its first item began. */
+  /** When the first of its items began, where there are others. */
   beganAt: number
 }
 

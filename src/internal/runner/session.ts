@@ -11,7 +11,6 @@ import type { TaskDefinition } from "../codec/registry.ts"
 import { open, prepareLossy, revive } from "../codec/values.ts"
 import { installedOpeners, installOpeners } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
-import { eachToChild } from "../protocol/bundles.ts"
 import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
@@ -110,13 +109,13 @@ export const startSession = (host: SessionHost): Session => {
       if (definition === undefined) return resolve(run)
       const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined
       if (!plain && effects?.isLoaded(definition) !== true) return loadEffects(run, definition)
-      if (run.index === 0) run.beganAt = now
+      if (run.index === 0 && run.items.length > 1) run.beganAt = now
       hasRun = true
       if ((run.flags & flagMarked) !== 0) {
         if (installedOpeners() === undefined) return loadOpeners(run)
         if (!openItem(run)) continue
       }
-      if (reports.announce(run, now)) now = performance.now()
+      if (reports.announce(run, now, stretchBegan)) now = performance.now()
       if (plain) now = runSync(run, definition.handler, now)
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
       else return
@@ -292,6 +291,11 @@ export const startSession = (host: SessionHost): Session => {
     pump()
   }
 
+  const add = (id: number, task: KnownTask, items: Run["items"], flags: number, ambient: Run["ambient"]): void => {
+    reports.name(id, task.name)
+    queue.push({ id, task, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 })
+  }
+
   const onMessage = (message: ToChild): void => {
     switch (message[0]) {
       case Kind.Boot:
@@ -309,11 +313,12 @@ export const startSession = (host: SessionHost): Session => {
           samples: 0
         })
         return
-      case Kind.Run: {
-        const [, id, task, items, flags, ambient] = message
+      case Kind.Run:
+        return add(message[1], tasks.get(message[2])!, message[3], message[4], message[5])
+      case Kind.Runs: {
+        const [, task, flags, runs, items] = message
         const known = tasks.get(task)!
-        reports.name(id, known.name)
-        queue.push({ id, task: known, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 })
+        for (let i = 0; i < runs.length; i++) add(runs[i]!, known, [items[i]], flags, undefined)
         return
       }
       case Kind.Cancel:
@@ -413,7 +418,7 @@ export const startSession = (host: SessionHost): Session => {
   }
 
   channel.listen((batch) => {
-    eachToChild(batch, onMessage)
+    for (let i = 0; i < batch.length; i++) onMessage(batch[i]!)
     pump()
   }, orphaned)
 

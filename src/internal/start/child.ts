@@ -10,7 +10,6 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { reasonToError } from "../codec/causes.ts"
 import { payloadError } from "../codec/payload.ts"
-import { unbundle } from "../protocol/bundles.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToParent } from "../protocol/messages.ts"
 import type { Body, Child } from "./Launcher.ts"
@@ -157,7 +156,8 @@ const launchIn = (
     })
 
     const deliver = (batch: ReadonlyArray<ToParent>): void => {
-      for (const message of batch) {
+      for (let i = 0; i < batch.length; i++) {
+        const message = batch[i]!
         if (message[0] === Kind.Notice) words = message[1]
       }
       if (onBatch === undefined) held.push(batch)
@@ -194,8 +194,7 @@ const launchIn = (
       })
     }
 
-    body.channel.listen((bundled) => {
-      const batch = unbundle(bundled)
+    body.channel.listen((batch) => {
       if (ready) return deliver(batch)
       for (let i = 0; i < batch.length; i++) {
         const message = batch[i]!

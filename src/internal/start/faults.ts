@@ -5,7 +5,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed } from "../../ProcessError.ts"
 import type { ExitStatus } from "../../ProcessError.ts"
-import { eachToChild } from "../protocol/bundles.ts"
+import { eachToChild, unbundle } from "../protocol/bundles.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import type { Child, Launcher } from "./Launcher.ts"
@@ -110,7 +110,7 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
     },
     onMessages: (then) => {
       listener = then
-      child.onMessages((batch) => batch.forEach((message) => inOrder(() => hear(message))))
+      child.onMessages((batch) => unbundle(batch).forEach((message) => inOrder(() => hear(message))))
     },
     // its end comes after its last message
     onExit: (then: (status: ExitStatus) => void) =>

@@ -3,15 +3,10 @@
  * what a spawned child's runner does, with the same descriptors.
  */
 import { writeSync } from "node:fs"
-import { Socket } from "node:net"
-import { fromDescriptor } from "../../../src/internal/channel/socket.ts"
+import { fromDescriptors } from "../../../src/internal/channel/socket.ts"
 
 const limit = Number(process.argv[2])
-const channel = fromDescriptor<unknown, unknown>(
-  new Socket({ fd: 3, readable: true, writable: false }),
-  4,
-  limit
-)
+const channel = fromDescriptors<unknown, unknown>(3, 4, limit)
 
 const obey = (message: unknown): void => {
   switch (message) {

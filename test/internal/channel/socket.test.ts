@@ -7,7 +7,7 @@ import { PassThrough } from "node:stream"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import type { Channel } from "../../../src/internal/channel/Channel.ts"
-import { fromDescriptor, fromStreams } from "../../../src/internal/channel/socket.ts"
+import { fromDescriptors, fromStreams } from "../../../src/internal/channel/socket.ts"
 import { encodeFrame, isFrameTooLarge, maxFrameBytes } from "../../../src/internal/protocol/frames.ts"
 import { receive } from "./ChannelSuite.ts"
 
@@ -88,7 +88,7 @@ describe("a socket channel that receives what is no message", () => {
   it("is silent when its descriptor cannot be written to", () => {
     const descriptor = openSync(import.meta.filename, "r")
     try {
-      const channel = fromDescriptor(new PassThrough(), descriptor, maxFrameBytes)
+      const channel = fromDescriptors(0, descriptor, maxFrameBytes)
       channel.post(["nobody"])
       channel.post(["nobody"])
     } finally {

@@ -18,7 +18,7 @@ const open = (refuses: (item: unknown) => boolean = () => false) => {
   const moved: Array<ReadonlyArray<ArrayBuffer>> = []
   const refused: Array<number> = []
   const answers: Array<(run: number | undefined) => void> = []
-  const worker = makeWorker(1, undefined as unknown as Fiber.Fiber<Child, ProcessError>)
+  const worker = makeWorker(1, undefined as unknown as Fiber.Fiber<Child, ProcessError>, (id) => refused.push(id))
   worker.child = {
     status: () => undefined,
     running: (answer: (run: number | undefined) => void) => void answers.push(answer),
@@ -38,7 +38,7 @@ const open = (refuses: (item: unknown) => boolean = () => false) => {
   } as unknown as Child
   const send = (run: number, items: ReadonlyArray<unknown>, moves?: ReadonlyArray<ArrayBuffer>): void => {
     const chunk = { run, items, marked: false, moves, job: { options: { task: 0, chunkSize: 1 } } }
-    sendChunk(worker, chunk as unknown as Chunk, definition, (id) => refused.push(id))
+    sendChunk(worker, chunk as unknown as Chunk, definition)
   }
   const items = (): ReadonlyArray<unknown> =>
     posts.flat().flatMap((message) => message[0] === Kind.Run ? Array.from(message[3]) : [])
@@ -68,7 +68,7 @@ describe("what goes out to a worker", () => {
       [{ marked: false, job: { options: { task: 0, chunkSize: "auto" } } }, flagReturns]
     ] as const
     for (const [chunk] of asked) {
-      sendChunk(worker, { ...chunk, run: 1, items: [0] } as unknown as Chunk, definition, () => {})
+      sendChunk(worker, { ...chunk, run: 1, items: [0] } as unknown as Chunk, definition)
     }
     await Promise.resolve()
     const flags = posts.flat().flatMap((message) => message[0] === Kind.Run ? [message[4]] : [])

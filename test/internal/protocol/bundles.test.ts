@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { bundleRuns, bundleSuccesses, eachToChild, unbundle } from "../../../src/internal/protocol/bundles.ts"
+import { addRun, addRunSuccess, eachToChild, unbundle } from "../../../src/internal/protocol/bundles.ts"
 import { Kind } from "../../../src/internal/protocol/messages.ts"
 import type { ToChild, ToParent } from "../../../src/internal/protocol/messages.ts"
 
@@ -34,6 +34,28 @@ const toParent: Arbitrary.Arbitrary<ToParent> = Arbitrary.map(
   }
 )
 
+/** As a pool collects them. */
+const collectRuns = (batch: ReadonlyArray<ToChild>): ReadonlyArray<ToChild> => {
+  const out: Array<ToChild> = []
+  for (const message of batch) {
+    if (message[0] === Kind.Run && message[3].length === 1 && message[5] === undefined) {
+      addRun(out, message[2], message[4], message[1], message[3][0])
+    } else out.push(message)
+  }
+  return out
+}
+
+/** As a child collects them. */
+const collectSuccesses = (batch: ReadonlyArray<ToParent>): ReadonlyArray<ToParent> => {
+  const out: Array<ToParent> = []
+  for (const message of batch) {
+    if (message[0] === Kind.Successes && message[3].length === 1 && message[2] === 0) {
+      addRunSuccess(out, message[4], message[1], message[3][0], message[5])
+    } else out.push(message)
+  }
+  return out
+}
+
 const options = { arbitrary: { runs: 2000, size: 40 } }
 
 describe("bundles", () => {
@@ -41,7 +63,7 @@ describe("bundles", () => {
     batch: Arbitrary.array(toChild, { maxLength: 40 })
   }, ({ batch }) => {
     const heard: Array<ToChild> = []
-    const bundled = bundleRuns(batch)
+    const bundled = collectRuns(batch)
     eachToChild(bundled, (message) => heard.push(message))
     assert.deepStrictEqual(heard, batch)
     assert.isTrue(bundled.length <= batch.length)
@@ -50,16 +72,16 @@ describe("bundles", () => {
   it.prop("of results are taken apart into the same messages in the same order", {
     batch: Arbitrary.array(toParent, { maxLength: 40 })
   }, ({ batch }) => {
-    assert.deepStrictEqual(unbundle(bundleSuccesses(batch)), batch)
+    assert.deepStrictEqual(unbundle(collectSuccesses(batch)), batch)
   }, options)
 
   it("neighbours that are alike are one message", () => {
     const runs: ReadonlyArray<ToChild> = [1, 2, 3].map((run) => [Kind.Run, run, 0, [run * 10], 0])
-    assert.deepStrictEqual(bundleRuns([...runs, [Kind.Cancel, 1]]), [
+    assert.deepStrictEqual(collectRuns([...runs, [Kind.Cancel, 1]]), [
       [Kind.Runs, 0, 0, [1, 2, 3], [10, 20, 30]],
       [Kind.Cancel, 1]
     ])
     const results: ReadonlyArray<ToParent> = [1, 2].map((run) => [Kind.Successes, run, 0, [run], false, 1])
-    assert.deepStrictEqual(bundleSuccesses(results), [[Kind.RunSuccesses, false, [1, 2], [1, 2], [1, 1]]])
+    assert.deepStrictEqual(collectSuccesses(results), [[Kind.RunSuccesses, false, [1, 2], [1, 2], [1, 1]]])
   })
 })

@@ -143,7 +143,7 @@ describe("a frame", () => {
 })
 
 describe("a frame reader", () => {
-  it("gives the same frames however the stream is cut", () => {
+  it("gives the same frames however the stream is cut, also when every block comes in the same memory", () => {
     const messages = fc.array(fc.oneof(fc.string(), fc.bigInt(), fc.uint8Array(), fc.constant([])), { maxLength: 6 })
     const places = fc.array(fc.nat(10_000), { maxLength: 12 })
     fc.assert(
@@ -151,7 +151,12 @@ describe("a frame reader", () => {
         const stream = Buffer.concat(sent.map((message) => wholeFrame(message, maxFrameBytes)))
         const reader = makeFrameReader(maxFrameBytes)
         const received: Array<unknown> = []
-        for (const block of cut(stream, places)) reader.push(block, (body) => received.push(decodeBody(body)))
+        const memory = Buffer.alloc(stream.length)
+        for (const block of cut(stream, places)) {
+          memory.set(block)
+          reader.push(memory.subarray(0, block.length), (body) => received.push(decodeBody(body)))
+          memory.fill(0xaa)
+        }
         assert.deepStrictEqual(received, sent)
         assert.strictEqual(reader.pending(), 0)
       }),
@@ -168,6 +173,26 @@ describe("a frame reader", () => {
       reader.push(stream.subarray(i, i + 1), (body) => received.push(decodeBody(body)))
     }
     assert.deepStrictEqual(received, sent)
+  })
+
+  it("gives the same frames when blocks are read into the same memory, and large ones into their room", () => {
+    const numbers = (length: number): Uint8Array => new Uint8Array(length).map((_, i) => i)
+    const sent = [["text"], [numbers(200_000), numbers(70_000)], [numbers(50_000)], ["x".repeat(300_000)], [numbers(9)]]
+    const stream = Buffer.concat(sent.map((message) => wholeFrame(message, maxFrameBytes)))
+    for (const scratchBytes of [7, 60_000, 150_000]) {
+      const scratch = new Uint8Array(scratchBytes)
+      const reader = makeFrameReader(maxFrameBytes)
+      const received: Array<unknown> = []
+      for (let at = 0; at < stream.length;) {
+        const memory = reader.room() ?? scratch
+        const length = Math.min(memory.length, 100_000, stream.length - at)
+        memory.set(stream.subarray(at, at + length))
+        at += length
+        const block = Buffer.from(memory.buffer as ArrayBuffer, memory.byteOffset, length)
+        reader.push(block, (body, attachments) => received.push(decodeBody(body, attachments)))
+      }
+      assert.deepStrictEqual(received, sent)
+    }
   })
 
   it("gives a frame as soon as its last byte is there", () => {
