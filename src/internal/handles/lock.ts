@@ -3,20 +3,19 @@
  * it here.
  */
 import type { Address } from "../hub/door.ts"
-import { linkTo, ownHub } from "../hub/hubs.ts"
-import type { Link, ObjectReference } from "../hub/link.ts"
+import { ownHub } from "../hub/hubs.ts"
+import type { ObjectReference } from "../hub/link.ts"
 import { makeLockObject } from "../hub/lock.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
 import { give, isHeld, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
+import { linkOf, referTo } from "./home.ts"
+import type { Home } from "./home.ts"
 
 /** The one of this process for a lock, however many handles there are. */
-export interface LockSide {
+export interface LockSide extends Home {
   readonly words: Int32Array
   /** Of the word; its state stands behind it. */
   readonly index: number
-  readonly object: number
-  /** Undefined for the owner. */
-  readonly hub: Address | undefined
   /** Whoever of this process holds it, and how often. */
   holder: object | undefined
   depth: number
@@ -74,10 +73,9 @@ export const removeLock = (side: LockSide): void => {
 }
 
 export const referToLock = (side: LockSide): ObjectReference => {
-  if (side.hub !== undefined) return { hub: side.hub, object: side.object }
-  const reference = { hub: ownHub().address(), object: side.object }
+  const reference = referTo(side)
   // it may come back, and is then the same lock
-  remember(nameOf(reference), side)
+  if (side.hub === undefined) remember(nameOf(reference), side)
   return reference
 }
 
@@ -88,8 +86,6 @@ export const openLock = (words: Int32Array, index: number, reference: ObjectRefe
 }
 
 // ---------------------------------------------------------------------------------------------------- taking, giving
-
-const linkOf = ({ hub }: LockSide): Link => hub === undefined ? ownHub().link : linkTo(hub)
 
 export const stateOf = ({ index, words }: LockSide): number => Atomics.load(words, stateAt(index))
 
@@ -173,6 +169,43 @@ export const giveLock = (side: LockSide): void => {
   if (--side.depth > 0) return
   side.holder = undefined
   giveWord(side)
+}
+
+/** Gives it however often it was taken, and says how often that was. */
+export const giveAll = (side: LockSide): number => {
+  const { depth } = side
+  side.depth = 1
+  giveLock(side)
+  return depth
+}
+
+/**
+ * Takes it again as often as it was taken before. When it is closed, so many will still give it: they are counted, so that
+ * they do not give what another of this process has.
+ */
+export const takeAll = (side: LockSide, who: object, depth: number, onOutcome: Wait): void =>
+  void waitToTake(side, who, (outcome) => {
+    side.depth = outcome === "held" ? depth : side.depth + depth
+    onOutcome(outcome)
+  })
+
+/** Tells, each time, that it is abandoned; and once that it is closed. What is given ends that. */
+export const watchLock = (side: LockSide, onAbandoned: () => void, onClosed: () => void): () => void => {
+  let isOver = false
+  let withdraw: ((undo: () => void) => void) | undefined
+  const watch = (): void => {
+    withdraw = linkOf(side).ask(side.object, "watch", undefined, (outcome) => {
+      if (isOver) return
+      if (outcome._tag !== "Value") return onClosed()
+      onAbandoned()
+      watch()
+    })
+  }
+  watch()
+  return () => {
+    isOver = true
+    withdraw?.(() => {})
+  }
 }
 
 /** The next taker need not be told any more. */

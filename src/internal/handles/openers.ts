@@ -2,7 +2,11 @@
  * What is made of each kind of handle on the other side.
  */
 import { openArray } from "./array.ts"
+import { openBarrier } from "./barrier.ts"
+import { openCondition } from "./condition.ts"
+import { openEvent } from "./event.ts"
 import type { Handle, OpenHandle } from "./handle.ts"
+import { openSemaphore } from "./semaphore.ts"
 import { openSharedLock } from "./sharedLock.ts"
 import { openMemory } from "./sharedMemory.ts"
 import { openValue } from "./value.ts"
@@ -12,8 +16,12 @@ type Open = (data: never) => Handle
 
 const openers: Readonly<Record<string, Open>> = {
   SharedArray: openArray,
+  SharedBarrier: openBarrier,
+  SharedCondition: openCondition,
+  SharedEvent: openEvent,
   SharedLock: openSharedLock,
   SharedMemory: openMemory,
+  SharedSemaphore: openSemaphore,
   SharedValue: openValue
 }
 

@@ -16,9 +16,19 @@ interface Waiting extends Waiter {
 export const makeLockObject =
   (words: Int32Array, index: number, onOwnerDeath: OnOwnerDeath) => (isAlive: (slot: number) => boolean): HubObject => {
     const queue: Array<Waiting> = []
+    /** They are told when the lock is abandoned; that it is closed they hear as everybody does. */
+    const watchers = new Set<() => void>()
 
     const abandon = (pid: number): void => {
       if (onOwnerDeath === "poison") Atomics.store(words, stateAt(index), abandonedAt(pid))
+    }
+
+    /** After the lock has gone on: they take it at once. */
+    const tellWatchers = (): void => {
+      if (onOwnerDeath !== "poison") return
+      const all = [...watchers]
+      watchers.clear()
+      for (const tell of all) tell()
     }
 
     const passOn = (slot: number): void => run(handOver(queue, slot), words, index)?.grant()
@@ -30,16 +40,23 @@ export const makeLockObject =
           answer(undefined)
           return undefined
         }
+        if (operation === "watch") {
+          const tell = (): void => answer(undefined)
+          watchers.add(tell)
+          return () => void watchers.delete(tell)
+        }
         const waiting: Waiting = { slot: peer.slot, grant: () => answer(undefined) }
         const outcome = run(arrive(queue, waiting, isAlive), words, index)
         if (outcome === "queued") return () => void queue.splice(queue.indexOf(waiting), 1)
         if (outcome === "abandoned") abandon(unknownProcess)
         answer(undefined)
+        if (outcome === "abandoned") tellWatchers()
         return undefined
       },
       gone: ({ pid, slot }) => {
         if (isHeldBy(Atomics.load(words, index), slot)) abandon(pid)
         passOn(slot)
+        tellWatchers()
       }
     }
   }

@@ -33,3 +33,9 @@ export const checkedIndex = (index: number, length: number, what: string): numbe
       : `${what}: the index must be a whole number from 0 to ${length - 1}, but it is ${show(index)}.`
   )
 }
+
+/** `what` names the option, too. */
+export const checkedCount = (count: unknown, least: number, what: string): number => {
+  if (typeof count === "number" && Number.isSafeInteger(count) && count >= least) return count
+  throw new RangeError(`${what} must be a whole number of ${least} or more, but it is ${show(count)}.`)
+}

@@ -7,7 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ProcessError } from "../../ProcessError.ts"
-import { giveLock, repair, stateOf, tryTake, waitToTake, whenKnown } from "../handles/lock.ts"
+import { giveAll, giveLock, repair, stateOf, takeAll, tryTake, waitToTake, whenKnown } from "../handles/lock.ts"
 import type { LockSide } from "../handles/lock.ts"
 import { abandonedBy, lockClosed, unknownProcess } from "../memory/lockWord.ts"
 import { closedError } from "./owned.ts"
@@ -151,6 +151,30 @@ export const recovering = <A, E, R>(
     }),
     true
   ) as Effect.Effect<A, E | ProcessError, R> // whoever recovers is not told that it is abandoned
+
+/**
+ * Runs an effect without the lock that this fiber holds, and takes it again, as often as it had it, however the effect ends.
+ * Runs uninterruptibly: the effect says itself what may be interrupted.
+ */
+export const without = <A, E, R>(
+  locked: Locked,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | LockAbandoned | ProcessError, R> =>
+  Effect.withFiber((fiber) => {
+    const { lock, name } = locked
+    const depth = giveAll(lock)
+    const takenAgain = Effect.callback<void, LockAbandoned | ProcessError>((resume) =>
+      takeAll(lock, fiber, depth, (outcome) => {
+        resume(outcome === "held" ? obstacle(locked, false) ?? Effect.void : Effect.fail(closedError(name)))
+      })
+    )
+    // what the effect failed with says more than what its lock says
+    return Effect.flatMap(
+      Effect.exit(effect),
+      (exit): Effect.Effect<A, E | LockAbandoned | ProcessError> =>
+        Exit.isSuccess(exit) ? Effect.as(takenAgain, exit.value) : Effect.andThen(Effect.exit(takenAgain), exit)
+    )
+  })
 
 /**
  * One implementation for both call shapes: a lock and an effect at once, or the effect later. The types are those of the

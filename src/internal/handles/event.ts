@@ -1,0 +1,81 @@
+/**
+ * An event: a way to its hub, and the word that says whether it is set. The word saves a question; where shared memory does
+ * not reach, it is asked.
+ */
+import { eventBytes, makeEventObject, State } from "../hub/event.ts"
+import type { ObjectReference } from "../hub/link.ts"
+import { allocate } from "../memory/arena.ts"
+import { isGone } from "../memory/gone.ts"
+
+import { openPlace, refusalOf, writePlace } from "./bytes.ts"
+import type { Place, PlaceData } from "./bytes.ts"
+import { makeHandle } from "./handle.ts"
+import type { Handle } from "./handle.ts"
+import { homeOf, leaveHome, linkOf, makeHome, referTo } from "./home.ts"
+import type { Home } from "./home.ts"
+
+export const EventTypeId = "~effect-multiprocessing/SharedEvent" as const
+
+export interface EventHandle extends Handle {
+  readonly [EventTypeId]: typeof EventTypeId
+  readonly home: Home
+  /** Undefined where the bytes did not reach. */
+  readonly words: Int32Array | undefined
+}
+
+interface EventData {
+  readonly home: ObjectReference
+  readonly place: PlaceData | undefined
+}
+
+const wordsAt = ({ offset, segment }: Place): Int32Array =>
+  new Int32Array(segment.buffer, offset, eventBytes / Int32Array.BYTES_PER_ELEMENT)
+
+const makeEventHandle = (home: Home, place: Place | undefined): EventHandle =>
+  makeHandle({ [EventTypeId]: EventTypeId, home, words: place === undefined ? undefined : wordsAt(place) }, {
+    name: "SharedEvent",
+    refusal: () => undefined,
+    write: (border): EventData => ({
+      home: referTo(home),
+      place: place === undefined || refusalOf(place.segment)(border) !== undefined
+        ? undefined
+        : writePlace(place, border)
+    })
+  })
+
+export const makeEvent = (set: boolean): { readonly handle: EventHandle; readonly release: () => void } => {
+  const cell = allocate(eventBytes)
+  const words = wordsAt(cell)
+  Atomics.store(words, 0, set ? State.Set : State.Clear)
+  const home = makeHome(makeEventObject(words))
+  const release = (): void => {
+    Atomics.store(words, 0, State.Closed)
+    leaveHome(home)
+    cell.release()
+  }
+  return { handle: makeEventHandle(home, cell), release }
+}
+
+/** Whoever cannot map the bytes asks the hub, which knows whether its owner is gone. */
+const tryOpen = (place: PlaceData): Place | undefined => {
+  try {
+    return openPlace(place)
+  } catch (cause) {
+    if (isGone(cause)) return undefined
+    throw cause
+  }
+}
+
+export const openEvent = ({ home, place }: EventData): EventHandle =>
+  makeEventHandle(homeOf(home), place === undefined ? undefined : tryOpen(place))
+
+/** Undefined when only the hub can say. */
+export const readEvent = ({ words }: EventHandle): boolean | undefined =>
+  words === undefined ? undefined : Atomics.load(words, 0) === State.Set
+
+/** It is set, and its hub has been there a moment ago: bytes outlive their owner. */
+export const isSurelySet = (handle: EventHandle): boolean => {
+  if (readEvent(handle) !== true) return false
+  const link = linkOf(handle.home)
+  return link.slot() > 0 && !link.isClosed()
+}

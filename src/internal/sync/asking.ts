@@ -1,0 +1,84 @@
+/**
+ * Questions to an object of a hub, as effects: interruptible, and withdrawn when they are interrupted.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ProcessError } from "../../ProcessError.ts"
+import { linkOf, tell } from "../handles/home.ts"
+import type { Home } from "../handles/home.ts"
+import { closedError } from "./owned.ts"
+
+/** An object of a hub, and what users call it. */
+export interface Asked {
+  readonly name: string
+  readonly home: Home
+}
+
+/** Remembers what was given, so that it can be given back however the fiber ends. */
+interface Ticket<A> {
+  given: { readonly value: A } | undefined
+}
+
+const answer = <A>(
+  { home, name }: Asked,
+  operation: string,
+  argument: unknown,
+  ticket: Ticket<A>,
+  undo: (value: A) => void
+): Effect.Effect<A, ProcessError> =>
+  Effect.callback((resume) => {
+    const withdraw = linkOf(home).ask(home.object, operation, argument, (outcome) => {
+      if (outcome._tag !== "Value") return resume(Effect.fail(closedError(name)))
+      const value = outcome.value as A // what the object answers to this
+      ticket.given = { value }
+      resume(Effect.succeed(value))
+    })
+    return Effect.sync(() => withdraw((value) => undo(value as A)))
+  })
+
+/** For what needs no giving back. */
+export const ask = <A = void>(asked: Asked, operation: string, argument?: unknown): Effect.Effect<A, ProcessError> =>
+  answer<A>(asked, operation, argument, { given: undefined }, () => {})
+
+/** For what the caller has from then on: what is given to somebody who is interrupted is given back. */
+export const obtain = <A>(
+  asked: Asked,
+  operation: string,
+  argument: unknown,
+  giveBack: (value: A) => void
+): Effect.Effect<A, ProcessError> =>
+  Effect.suspend(() => {
+    const ticket: Ticket<A> = { given: undefined }
+    return Effect.onExitPrimitive(answer(asked, operation, argument, ticket, giveBack), (exit) => {
+      if (Exit.isFailure(exit) && ticket.given !== undefined) giveBack(ticket.given.value)
+      return undefined
+    })
+  })
+
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** For what is given back when the use of it ends. The use itself runs uninterruptibly, and restores what may be interrupted. */
+export const holding = <A, B, E, R>(
+  asked: Asked,
+  operation: string,
+  argument: unknown,
+  giveBack: (value: A, used: boolean) => void,
+  use: (value: A, restore: Restore) => Effect.Effect<B, E, R>
+): Effect.Effect<B, E | ProcessError, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const ticket: Ticket<A> = { given: undefined }
+    return Effect.onExitPrimitive(
+      Effect.flatMap(
+        restore(answer(asked, operation, argument, ticket, (value: A) => giveBack(value, false))),
+        (value) => use(value, restore)
+      ),
+      (exit) => {
+        if (ticket.given !== undefined) giveBack(ticket.given.value, Exit.isSuccess(exit))
+        return undefined
+      }
+    )
+  })
+
+/** What the object is told, and does not answer. */
+export const telling = ({ home }: Asked, operation: string) => (argument: unknown): void =>
+  tell(home, operation, argument)
