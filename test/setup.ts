@@ -1,9 +1,9 @@
 /**
  * The leak guard: a test that leaves a child of ours (a thread, a process, one that was never ready), or a child process of
- * this process, fails.
+ * this process, fails; and one that leaves a segment of shared memory open, the door of a hub, or the name of a block.
  */
 import { Effect } from "effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { afterEach, beforeAll } from "vitest"
 import { livingBodies } from "../src/internal/start/child.ts"
 import { livingModuleChildren } from "../src/internal/start/moduleChild.ts"
@@ -31,6 +31,39 @@ const childProcesses = (): ReadonlyArray<string> => {
   return found
 }
 
+/** The socket that listens at each private name of this package, by its inode. */
+const doors = (): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>()
+  for (const line of readFileSync("/proc/net/unix", "utf8").split("\n")) {
+    const [, , , flags, , , inode, path] = line.split(/\s+/)
+    if (flags === "00010000" && path?.startsWith("@effect-multiprocessing-")) found.set(`socket:[${inode}]`, path)
+  }
+  return found
+}
+
+/** What this process keeps open for others, by /proc: names where it listens, and segments. */
+const keptOpen = (): ReadonlyArray<string> => {
+  let names: ReadonlyMap<string, string>
+  try {
+    names = doors()
+  } catch {
+    return [] // not on Linux
+  }
+  const targets = readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return "" // the one that the folder was read with
+    }
+  })
+  const segments = targets.filter((target) => target.startsWith("/memfd:effect-multiprocessing")).length
+  return [
+    ...targets.flatMap((target) => names.get(target) ?? []).map((name) => `it listens at ${name}`),
+    // the one that new cells come into stays
+    ...(segments > 1 ? [`${segments} segments are open`] : [])
+  ]
+}
+
 let before = new Set<string>()
 
 beforeAll(() => {
@@ -48,4 +81,6 @@ afterEach(async (context) => {
     ...childProcesses().filter((child) => !before.has(child))
   ]
   if (leaked.length > 0) throw new Error(`"${context.task.name}" left children behind: ${leaked.join("; ")}`)
+  const open = keptOpen()
+  if (open.length > 0) throw new Error(`"${context.task.name}" left shared memory behind: ${open.join("; ")}`)
 })

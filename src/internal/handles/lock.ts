@@ -4,12 +4,13 @@
  */
 import type { Address } from "../hub/door.ts"
 import { ownHub } from "../hub/hubs.ts"
-import type { ObjectReference } from "../hub/link.ts"
+import type { Link, ObjectReference } from "../hub/link.ts"
 import { makeLockObject } from "../hub/lock.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
 import { give, isHeld, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
 import { linkOf, referTo } from "./home.ts"
 import type { Home } from "./home.ts"
+import { gone } from "../memory/gone.ts"
 
 /** The one of this process for a lock, however many handles there are. */
 export interface LockSide extends Home {
@@ -19,10 +20,12 @@ export interface LockSide extends Home {
   /** Whoever of this process holds it, and how often. */
   holder: object | undefined
   depth: number
+  /** As whom it was taken: the hub may be gone when it is given. */
+  through: Link | undefined
   /** Until then this process may take the lock again before it tells the hub that it has given it. */
   turnEnds: number
-  /** It has given the lock and not told the hub. */
-  isIdle: boolean
+  /** The hub that has not been told yet that the lock was given. */
+  idle: Link | undefined
   /** The end of this stretch of code ends the turn, if the lock has been given by then. */
   isEnding: boolean
 }
@@ -57,8 +60,9 @@ const sideOf = (words: Int32Array, index: number, object: number, hub: Address |
   hub,
   holder: undefined,
   depth: 0,
+  through: undefined,
   turnEnds: 0,
-  isIdle: false,
+  idle: undefined,
   isEnding: false
 })
 
@@ -72,7 +76,9 @@ export const removeLock = (side: LockSide): void => {
   ownHub().remove(side.object)
 }
 
+/** Throws a `Gone` when its scope has ended: what was sent would be of no use there. */
 export const referToLock = (side: LockSide): ObjectReference => {
+  if (stateOf(side) === lockClosed) throw gone()
   const reference = referTo(side)
   // it may come back, and is then the same lock
   if (side.hub === undefined) remember(nameOf(reference), side)
@@ -89,11 +95,14 @@ export const openLock = (words: Int32Array, index: number, reference: ObjectRefe
 
 export const stateOf = ({ index, words }: LockSide): number => Atomics.load(words, stateAt(index))
 
-export const isHeldByAnyone = ({ index, words }: LockSide): boolean => isHeld(Atomics.load(words, index))
+/** What is closed is held by nobody: there is no hub that would free the word. */
+export const isHeldByAnyone = (side: LockSide): boolean =>
+  stateOf(side) !== lockClosed && isHeld(Atomics.load(side.words, side.index))
 
-const enter = (side: LockSide, who: object): void => {
+const enter = (side: LockSide, who: object, link: Link): void => {
   side.holder = who
   side.depth = 1
+  side.through = link
 }
 
 /** Takes it when it is free and this process is known to its hub; does nothing otherwise. */
@@ -101,14 +110,14 @@ export const tryTake = (side: LockSide, who: object): boolean => {
   const link = linkOf(side)
   const slot = link.slot()
   if (slot === 0 || link.isClosed()) return false
-  if (side.isIdle && performance.now() < side.turnEnds) {
-    side.isIdle = false
+  if (side.idle === link && performance.now() < side.turnEnds) {
+    side.idle = undefined
     if (!run(takeAgain(slot), side.words, side.index)) return false
-    enter(side, who)
+    enter(side, who, link)
     return true
   }
   if (Atomics.compareExchange(side.words, side.index, 0, slot) !== 0) return false
-  enter(side, who)
+  enter(side, who, link)
   return true
 }
 
@@ -128,7 +137,7 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
   const settle: Wait = (outcome) => {
     if (isOver) return
     isOver = true
-    if (outcome === "held") enter(side, who)
+    if (outcome === "held") enter(side, who, link)
     onOutcome(outcome)
   }
   link.whenReady(() => {
@@ -144,13 +153,13 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
   return () => {
     if (isOver) return
     isOver = true
-    withdraw?.(() => giveWord(side))
+    withdraw?.(() => giveWord(side, link))
   }
 }
 
-const giveWord = (side: LockSide): void => {
-  if (run(give(linkOf(side).slot()), side.words, side.index) === "free") return
-  side.isIdle = true
+const giveWord = (side: LockSide, link: Link): void => {
+  if (run(give(link.slot()), side.words, side.index) === "free") return
+  side.idle = link
   if (performance.now() >= side.turnEnds) return endTurn(side)
   if (side.isEnding) return
   side.isEnding = true
@@ -158,17 +167,20 @@ const giveWord = (side: LockSide): void => {
 }
 
 const endTurn = (side: LockSide): void => {
+  const link = side.idle
   side.isEnding = false
-  if (!side.isIdle) return // taken again
-  side.isIdle = false
-  linkOf(side).tell(side.object, "give", undefined)
+  side.idle = undefined
+  // undefined: it has been taken again
+  link?.tell(side.object, "give", undefined)
 }
 
 /** Gives it once; it is free when it has been given as often as it was taken. */
 export const giveLock = (side: LockSide): void => {
   if (--side.depth > 0) return
+  const link = side.through!
   side.holder = undefined
-  giveWord(side)
+  side.through = undefined
+  giveWord(side, link)
 }
 
 /** Gives it however often it was taken, and says how often that was. */

@@ -26,7 +26,7 @@ const openers: Readonly<Record<string, Open>> = {
 }
 
 export const openHandle: OpenHandle = (name, data) => {
-  const open = openers[name] as ((data: unknown) => Handle) | undefined
+  const open = Object.hasOwn(openers, name) ? openers[name] as ((data: unknown) => Handle) : undefined
   if (open === undefined) throw new TypeError(`There is no handle of the kind ${name}.`)
   return open(data)
 }

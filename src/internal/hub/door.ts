@@ -47,7 +47,7 @@ const makePlace = (): Place => {
 }
 
 /** Reads the first bytes of a visitor, and lets in who knows the secret. What has come after them is put back. */
-const admit = (socket: Socket, secret: Buffer, onVisitor: (socket: Socket, pid: number) => void): void => {
+const admit = (socket: Socket, secret: Buffer, onAdmitted: (pid: number) => void): void => {
   let bytes = Buffer.alloc(0)
   const timer = setTimeout(() => socket.destroy(), patienceMillis)
   timer.unref()
@@ -64,7 +64,7 @@ const admit = (socket: Socket, secret: Buffer, onVisitor: (socket: Socket, pid: 
     if (!isGreeted || !timingSafeEqual(said, secret)) return void socket.destroy()
     const rest = bytes.subarray(introductionBytes)
     if (rest.length > 0) socket.unshift(rest)
-    onVisitor(socket, bytes.readUInt32LE(introductionBytes - 4))
+    onAdmitted(bytes.readUInt32LE(introductionBytes - 4))
   }
   socket.on("readable", onReadable)
 }
@@ -73,11 +73,17 @@ const admit = (socket: Socket, secret: Buffer, onVisitor: (socket: Socket, pid: 
 export const openDoor = (onVisitor: (socket: Socket, pid: number) => void): Door => {
   const place = makePlace()
   const secret = randomBytes(secretBytes)
+  const outside = new Set<Socket>()
   const server: Server = createServer((socket) => {
     socket.on("error", () => {}) // who visits may be killed
     socket.unref()
-    if (isOfThisUser(socket)) admit(socket, secret, onVisitor)
-    else socket.destroy()
+    if (!isOfThisUser(socket)) return void socket.destroy()
+    outside.add(socket)
+    socket.once("close", () => outside.delete(socket))
+    admit(socket, secret, (pid) => {
+      outside.delete(socket)
+      onVisitor(socket, pid)
+    })
   })
   server.on("error", () => {})
   // `exclusive`: a worker of node:cluster would ask its primary, and later
@@ -87,6 +93,8 @@ export const openDoor = (onVisitor: (socket: Socket, pid: number) => void): Door
     address: { path: place.path, secret: secret.toString("hex"), pid: process.pid },
     close: () => {
       server.close()
+      // who has not been let in yet is not any more
+      for (const socket of outside) socket.destroy()
       place.leave()
     }
   }

@@ -54,9 +54,10 @@ export const makeLockObject =
         return undefined
       },
       gone: ({ pid, slot }) => {
-        if (isHeldBy(Atomics.load(words, index), slot)) abandon(pid)
+        const wasHeld = isHeldBy(Atomics.load(words, index), slot)
+        if (wasHeld) abandon(pid)
         passOn(slot)
-        tellWatchers()
+        if (wasHeld) tellWatchers()
       }
     }
   }

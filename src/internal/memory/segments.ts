@@ -77,17 +77,20 @@ export const createSegment = (size: number): Segment => {
   }
 }
 
+const closed = new WeakSet<Segment>()
+
 /** The owner lets it go: what is mapped stays, and nobody new finds it. */
-export const closeSegment = ({ source }: Segment): void => {
-  if (source !== undefined) native()?.closeSegment(source.fd)
+export const closeSegment = (segment: Segment): void => {
+  closed.add(segment)
+  if (segment.source !== undefined) native()?.closeSegment(segment.source.fd)
 }
 
-export const referTo = ({ buffer, id, size, source }: Segment, sharesMemory: boolean): SegmentReference => ({
-  id,
-  size,
-  source,
-  buffer: sharesMemory ? buffer : undefined
-})
+/** Throws {@link Gone} when this owner has let it go. */
+export const referTo = (segment: Segment, sharesMemory: boolean): SegmentReference => {
+  if (closed.has(segment)) throw gone()
+  const { buffer, id, size, source } = segment
+  return { id, size, source, buffer: sharesMemory ? buffer : undefined }
+}
 
 const map = (id: string, size: number, source: Source): SharedArrayBuffer => {
   const addon = native()

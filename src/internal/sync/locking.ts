@@ -126,17 +126,18 @@ export const holdIfAvailable = <A, E, R>(
   locked: Locked,
   effect: Effect.Effect<A, E, R>
 ): Under<Option.Option<A>, E, R> =>
-  Effect.flatMap(known(locked), () =>
-    withTicket(locked.lock, (fiber, ticket): Under<Option.Option<A>, E, R> => {
-      const { lock, reentrant } = locked
-      if (lock.holder === fiber) {
-        return reentrant
-          ? enterAgain(locked, Effect.asSome(effect), ticket)
-          : Effect.succeedNone
-      }
-      ticket.held = tryTake(lock, fiber)
-      return obstacle(locked, false) ?? (ticket.held ? Effect.asSome(effect) : Effect.succeedNone)
-    }))
+  Effect.withFiber((fiber) => {
+    const { lock, reentrant } = locked
+    if (lock.holder === fiber) {
+      if (!reentrant) return Effect.succeedNone
+      return withTicket(lock, (_, ticket) => enterAgain(locked, Effect.asSome(effect), ticket))
+    }
+    return Effect.flatMap(known(locked), () =>
+      withTicket(lock, (_, ticket): Under<Option.Option<A>, E, R> => {
+        ticket.held = tryTake(lock, fiber)
+        return obstacle(locked, false) ?? (ticket.held ? Effect.asSome(effect) : Effect.succeedNone)
+      }))
+  })
 
 /** What is abandoned is good again when the repair has succeeded. */
 export const recovering = <A, E, R>(
