@@ -177,10 +177,11 @@ const endTurn = (side: LockSide): void => {
 /** Gives it once; it is free when it has been given as often as it was taken. */
 export const giveLock = (side: LockSide): void => {
   if (--side.depth > 0) return
-  const link = side.through!
+  const link = side.through
   side.holder = undefined
   side.through = undefined
-  giveWord(side, link)
+  // undefined: it was closed when it was to be taken again
+  if (link !== undefined) giveWord(side, link)
 }
 
 /** Gives it however often it was taken, and says how often that was. */
