@@ -18,6 +18,8 @@ export default defineConfig({
     setupFiles: ["test/setup.ts"],
     // the tests start processes and threads themselves: a test file must own a real process
     pool: "forks",
+    // many tests wait for children, so two files at once are faster also on two cores
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]]

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer"
 import { inspect as inspectValue, types } from "node:util"
 import type { EncodedError } from "./errors.ts"
 import { crossing, installedOpeners } from "../handles/handle.ts"
-import type { Border, Handle, OpenHandle } from "../handles/handle.ts"
+import type { Border, Handle } from "../handles/handle.ts"
 import { isGone } from "../memory/gone.ts"
 import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
@@ -198,6 +198,15 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   return rewritten
 }
 
+/** What is gone is called what the user calls it. */
+const called = <A>(name: string, action: () => A): A => {
+  try {
+    return action()
+  } catch (cause) {
+    throw isGone(cause) ? { ...cause, what: name } : cause
+  }
+}
+
 interface Rewriting {
   readonly border: Border
   /** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
@@ -216,7 +225,7 @@ const rewrite = (value: unknown, rewriting: Rewriting, depth = 0): unknown => {
   const inner = (part: unknown): unknown => rewrite(part, rewriting, depth + 1)
   if (isHandle(object)) {
     const { name, write } = object[crossing]
-    const out = { [mark]: "handle", name, data: write(border) } satisfies Marked
+    const out = { [mark]: "handle", name, data: called(name, () => write(border)) } satisfies Marked
     done.set(object, out)
     return out
   }
@@ -349,20 +358,11 @@ const reviveInto = (value: unknown, done: Map<object, unknown>): unknown => {
   return value
 }
 
-/** What is gone is called what the user calls it. */
-const openNamed = (open: OpenHandle, name: string, data: unknown): Handle => {
-  try {
-    return open(name, data)
-  } catch (cause) {
-    throw isGone(cause) ? { ...cause, what: name } : cause
-  }
-}
-
 const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
   if (value[mark] === "handle") {
     const open = installedOpeners()
     if (open === undefined) throw new Error(`Nothing here can open a ${value.name}.`)
-    const handle = openNamed(open, value.name, value.data)
+    const handle = called(value.name, () => open(value.name, value.data))
     done.set(value, handle)
     return handle
   }
