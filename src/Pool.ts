@@ -199,7 +199,9 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
   const order = options.initializer === undefined ? undefined : initializerOf(options.initializer)
   const initializer = order === undefined ? undefined : {
     ...order,
-    encoded: yield* tryEncode(() => encodePayload(order.definition, order.payload, launcher.border, []))
+    encoded: yield* tryEncode(() =>
+      encodePayload(order.definition, order.payload, { ...launcher.border, many: true }, [])
+    )
   }
   const engine = makeEngine({
     name: options.name ?? "Pool",

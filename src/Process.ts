@@ -34,6 +34,8 @@ import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec
 import { initializerOf, taskOf, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { unbundle } from "./internal/protocol/bundles.ts"
+import { forsakeAll, restoreAll } from "./internal/handles/handle.ts"
+import type { Given } from "./internal/handles/handle.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Ambient, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
@@ -182,13 +184,14 @@ const order = (
 const launch = Effect.fnUntraced(function*(
   definition: TaskDefinition,
   payload: unknown,
-  options: StartOptions<never>
+  options: StartOptions<never>,
+  given: Array<Given>
 ) {
   const launcher = launcherOf(yield* StartMethod)
   const graceMillis = timeMillisOr("Process.start: gracePeriod", options.gracePeriod, defaultGraceMillis)
   const me = yield* creator("Process.start", launcher.name)
   const transfers: Array<ArrayBuffer> = []
-  const encoded = yield* tryEncode(() => encodePayload(definition, payload, launcher.border, transfers))
+  const encoded = yield* tryEncode(() => encodePayload(definition, payload, launcher.border, transfers, given))
   const initializer = options.initializer === undefined ? undefined : initializerOf(options.initializer)
   const context = yield* Effect.context<never>()
   const boot = makeBoot({
@@ -198,7 +201,9 @@ const launch = Effect.fnUntraced(function*(
     name: options.name ?? ((path) => `Process-${path.join(":")}`),
     initializer: initializer === undefined ? undefined : {
       ...initializer,
-      encoded: yield* tryEncode(() => encodePayload(initializer.definition, initializer.payload, launcher.border, []))
+      encoded: yield* tryEncode(() =>
+        encodePayload(initializer.definition, initializer.payload, launcher.border, [], given)
+      )
     },
     once: true,
     context
@@ -220,8 +225,19 @@ const launch = Effect.fnUntraced(function*(
     yield* stopChild(child, 0)
     return yield* payloadError(nameOf(definition), cause)
   }
+  child.onExit(() => forsakeAll(given)) // it may have ended before it opened them
   return handle
 })
+
+/** What was given away with a payload that did not leave is the caller's again. */
+const launchOnce = (
+  definition: TaskDefinition,
+  payload: unknown,
+  options: StartOptions<never>
+): ReturnType<typeof launch> => {
+  const given: Array<Given> = []
+  return Effect.onError(launch(definition, payload, options, given), () => Effect.sync(() => restoreAll(given)))
+}
 
 /** Python joins its children at the end of the program; so does a scope that closes with success. */
 const joinAtClose = (handle: Handle): Effect.Effect<void> => {
@@ -312,7 +328,7 @@ export const start: {
   payload?: P,
   options?: StartOptions<I>
 ): Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope> =>
-  Effect.acquireRelease(Effect.suspend(() => launch(taskOf(task), payload, options ?? {})), release, {
+  Effect.acquireRelease(Effect.suspend(() => launchOnce(taskOf(task), payload, options ?? {})), release, {
     interruptible: true
   }) as unknown as Effect.Effect<Process<A, E>, ProcessError, StartMethod | Scope.Scope> // its result is decoded as A and E
 

@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
+export * as Connection from "./Connection.ts"
 export * as Faults from "./Faults.ts"
 export * as Initializer from "./Initializer.ts"
+export * as Pipe from "./Pipe.ts"
 export * as Pool from "./Pool.ts"
 export * as Process from "./Process.ts"
 export * as ProcessError from "./ProcessError.ts"

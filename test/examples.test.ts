@@ -223,6 +223,24 @@ const examples: Record<string, Example> = {
       }
     }
   },
+  pipe: {
+    args: () => ["10"],
+    startMethods: both,
+    check: (stdout) => {
+      sameLines(stdout, [
+        "Main - Starting, creating the Pipe",
+        "Main - Setting up the process",
+        "Main - Wait for a response from the child process",
+        "Worker - started now sleeping",
+        "Worker - sending data via Pipe",
+        "Worker - closing worker end of connection",
+        "hello",
+        "Main - closing parent process end of connection",
+        "Main - Done"
+      ])
+      assert.match(stdout, /^hello\n/m)
+    }
+  },
   factorials: {
     args: noArguments,
     startMethods: "its own",

@@ -64,6 +64,13 @@ const keptOpen = (): ReadonlyArray<string> => {
   ]
 }
 
+/** A socket that is closed says so a turn later: what is left when there has been time for that. */
+const settled = async (look: () => ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
+  const deadline = performance.now() + 1000
+  while (look().length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
+  return look()
+}
+
 let before = new Set<string>()
 
 beforeAll(() => {
@@ -81,6 +88,6 @@ afterEach(async (context) => {
     ...childProcesses().filter((child) => !before.has(child))
   ]
   if (leaked.length > 0) throw new Error(`"${context.task.name}" left children behind: ${leaked.join("; ")}`)
-  const open = keptOpen()
+  const open = await settled(keptOpen)
   if (open.length > 0) throw new Error(`"${context.task.name}" left shared memory behind: ${open.join("; ")}`)
 })

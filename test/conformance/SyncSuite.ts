@@ -915,7 +915,7 @@ const barrierBreaks = ({ claims, law }: Setting): void => {
 
 /** What crosses in place of an event. */
 const writtenOf = (event: SharedEvent.SharedEvent) =>
-  (event as unknown as EventHandle)[crossing].write({ sharesMemory: false }) as Parameters<typeof openEvent>[0]
+  (event as unknown as EventHandle)[crossing].write({ sharesMemory: false }, []) as Parameters<typeof openEvent>[0]
 
 const handles = ({ claims, law }: Setting): void => {
   law("are found by their guards and schemas, and know their names", () =>

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Closed, CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
+import type { Given } from "../handles/handle.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import { doesNotFit, whyNot } from "./reasons.ts"
 import type { Phase } from "./reasons.ts"
@@ -39,12 +40,13 @@ export const crossingError = (what: string, phase: Phase, cause: unknown): Proce
 /** Why a payload could not be encoded, or could not be posted. */
 export const payloadError = (what: string, cause: unknown): ProcessError => crossingError(what, "payload", cause)
 
-/** Throws a ProcessError. Adds to `transfers` the buffers that the schema marks. */
+/** Throws a ProcessError. Adds to `transfers` the buffers that the schema marks, and to `given` what is used up by it. */
 export const encodePayload = (
   definition: Definition,
   payload: unknown,
   border: Border,
-  transfers: Array<ArrayBuffer>
+  transfers: Array<ArrayBuffer>,
+  given: Array<Given> = []
 ): Crossed => {
   let value = payload
   if (definition.payload !== undefined) {
@@ -60,7 +62,7 @@ export const encodePayload = (
     value = encoded.value
   }
   try {
-    return prepare(value, border, "payload")
+    return prepare(value, border, "payload", given)
   } catch (cause) {
     throw payloadError(nameOf(definition), cause)
   }

@@ -8,7 +8,7 @@ import { wordsOf } from "./errors.ts"
 import { isGone } from "../memory/gone.ts"
 import { isUncrossable } from "./values.ts"
 
-export type Phase = "payload" | "success" | "error"
+export type Phase = "payload" | "success" | "error" | "message"
 
 export type WhyNot =
   | { readonly _tag: "NotShareable"; readonly handle: string; readonly message: string }
@@ -17,7 +17,12 @@ export type WhyNot =
   /** `cause` where more is known than the message says. */
   | { readonly _tag: "CodecFailed"; readonly message: string; readonly cause?: unknown }
 
-const subjects: Record<Phase, string> = { payload: "the payload", success: "the result", error: "the error" }
+const subjects: Record<Phase, string> = {
+  payload: "the payload",
+  success: "the result",
+  error: "the error",
+  message: "the message"
+}
 
 /** `what` names whose value it is: `task "square"`. */
 export const whyNot = (what: string, phase: Phase, cause: unknown): WhyNot => {
@@ -42,7 +47,9 @@ export const whyNot = (what: string, phase: Phase, cause: unknown): WhyNot => {
       size,
       limit,
       message: `${subject} takes ${size} bytes, which is more than the limit of ${limit} bytes for a message. ` +
-        "Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith."
+        (phase === "message"
+          ? "Send it in parts."
+          : "Send it in parts, or raise maxMessageBytes of StartMethod.layerSpawnWith.")
     }
   }
   return { _tag: "CodecFailed", message: `${subject} cannot cross: ${wordsOf(cause)} Send plain data.`, cause }

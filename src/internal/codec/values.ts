@@ -8,8 +8,8 @@
 import { Buffer } from "node:buffer"
 import { inspect as inspectValue, types } from "node:util"
 import type { EncodedError } from "./errors.ts"
-import { crossing, installedOpeners } from "../handles/handle.ts"
-import type { Border, Handle } from "../handles/handle.ts"
+import { crossing, installedForsake, installedOpeners } from "../handles/handle.ts"
+import type { Border, Given, Handle } from "../handles/handle.ts"
 import { isGone } from "../memory/gone.ts"
 import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
@@ -212,11 +212,12 @@ interface Rewriting {
   /** What stands for a value that cannot be rewritten as it is; the value itself otherwise. */
   readonly replace: (value: unknown, depth: number) => unknown
   readonly done: Map<object, unknown>
+  readonly given: Array<Given>
 }
 
 /** Copies the containers of a value, and puts a mark where an error or a handle stands. Shared places and cycles stay shared. */
 const rewrite = (value: unknown, rewriting: Rewriting, depth = 0): unknown => {
-  const { border, done, replace } = rewriting
+  const { border, done, given, replace } = rewriting
   const replaced = replace(value, depth)
   if (typeof replaced !== "object" || replaced === null) return replaced
   const object = replaced
@@ -225,7 +226,7 @@ const rewrite = (value: unknown, rewriting: Rewriting, depth = 0): unknown => {
   const inner = (part: unknown): unknown => rewrite(part, rewriting, depth + 1)
   if (isHandle(object)) {
     const { name, write } = object[crossing]
-    const out = { [mark]: "handle", name, data: called(name, () => write(border)) } satisfies Marked
+    const out = { [mark]: "handle", name, data: called(name, () => write(border, given)) } satisfies Marked
     done.set(object, out)
     return out
   }
@@ -283,15 +284,18 @@ const asItIs: Rewriting["replace"] = (value) => value
 
 /**
  * Makes a value ready to cross, or throws an {@link Uncrossable} that names the place. `root` is what the value is
- * called in the message ("payload", "result", ...). Nothing is copied unless there is an error inside.
+ * called in the message ("payload", "result", ...). Nothing is copied unless there is an error inside. What is used up by
+ * that is added to `given`; where it throws nothing is.
  */
-export const prepare = (value: unknown, border: Border, root: string): Prepared => {
+export const prepare = (value: unknown, border: Border, root: string, given: Array<Given> = []): Prepared => {
   if (isPrimitive(value)) return plain(value)
+  const before = given.length
   try {
     return inspect(value, border, { root, path: [] }, new Set())
-      ? { value: rewrite(value, { border, replace: asItIs, done: new Map() }), marked: true }
+      ? { value: rewrite(value, { border, replace: asItIs, done: new Map(), given }), marked: true }
       : plain(value)
   } catch (cause) {
+    for (const { restore } of given.splice(before)) restore()
     if (!isStackOverflow(cause)) throw cause
     throw tooDeep(root)
   }
@@ -308,7 +312,7 @@ export const prepareLossy = (value: unknown, border: Border): Prepared => {
       ? part
       : describe(part)
   try {
-    return { value: rewrite(value, { border, replace: lossy, done: new Map() }), marked: true }
+    return { value: rewrite(value, { border, replace: lossy, done: new Map(), given: [] }), marked: true }
   } catch {
     // nested too deeply, or a getter that throws: what an error says of itself is kept
     return isError(value)
@@ -317,8 +321,11 @@ export const prepareLossy = (value: unknown, border: Border): Prepared => {
   }
 }
 
+/** A log line uses nothing up. */
 const mayCross = (object: object, border: Border): boolean =>
-  isHandle(object) ? object[crossing].refusal(border) === undefined : !(notShareable in object)
+  isHandle(object)
+    ? object[crossing].moves !== true && object[crossing].refusal(border) === undefined
+    : !(notShareable in object)
 
 const describe = (value: unknown): unknown => {
   if (isPrimitive(value)) return value
@@ -378,6 +385,34 @@ const reviveMarked = (value: Marked, done: Map<object, unknown>): unknown => {
   done.set(value, error.instance)
   error.fill((inner) => reviveInto(inner, done))
   return error.instance
+}
+
+/** The handles in what has crossed and will not be opened. */
+export const handlesIn = (value: unknown): ReadonlyArray<{ readonly name: string; readonly data: unknown }> => {
+  const found: Array<{ readonly name: string; readonly data: unknown }> = []
+  const seen = new Set<object>()
+  const look = (part: unknown): void => {
+    if (typeof part !== "object" || part === null || seen.has(part)) return
+    seen.add(part)
+    if (!(mark in part)) return visitParts(part, (_, inner) => look(inner))
+    const marked = part as Marked
+    if (marked[mark] === "handle") found.push({ name: marked.name, data: marked.data })
+    else if (marked[mark] === "object") visitParts(marked.object, (_, inner) => look(inner))
+    else {
+      look(marked.error.cause)
+      look(marked.error.errors)
+      look(marked.error.fields)
+    }
+  }
+  look(value)
+  return found
+}
+
+/** What has crossed will not be opened: whoever has to know that is told. */
+export const forsakeIn = (value: unknown): void => {
+  const forsake = installedForsake()
+  if (forsake === undefined) return
+  for (const { data, name } of handlesIn(value)) forsake(name, data)
 }
 
 /** What has crossed, as it is to be used. */

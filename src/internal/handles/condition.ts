@@ -28,9 +28,9 @@ const makeConditionHandle = (lock: LockHandle, home: Home): ConditionHandle =>
   makeHandle({ [ConditionTypeId]: ConditionTypeId, lock, home }, {
     name: "SharedCondition",
     refusal: lock[crossing].refusal,
-    write: (border): ConditionData => ({
+    write: (border, given): ConditionData => ({
       home: referTo(home),
-      lock: lock[crossing].write(border) as ConditionData["lock"] // what a lock writes is what is opened as one
+      lock: lock[crossing].write(border, given) as ConditionData["lock"] // what a lock writes is what is opened as one
     })
   })
 

@@ -11,6 +11,26 @@ import { inspect } from "node:util"
 export interface Border {
   /** A raw SharedArrayBuffer may cross (threads and inline, not processes). */
   readonly sharesMemory: boolean
+  /** The end of a pipe through which it goes. */
+  readonly through?: object | undefined
+  /** What goes is copied for several processes. */
+  readonly many?: boolean | undefined
+}
+
+/** Of a handle that is used up by being written: it lives where it is opened. */
+export interface Given {
+  /** What it was written into never left: the handle is what it was. */
+  readonly restore: () => void
+  /** What it was written into was never opened, and never will be. Does nothing where it was opened after all. */
+  readonly forsake: () => void
+}
+
+export const restoreAll = (given: Iterable<Given>): void => {
+  for (const { restore } of given) restore()
+}
+
+export const forsakeAll = (given: Iterable<Given>): void => {
+  for (const { forsake } of given) forsake()
 }
 
 /** The property by which the codec knows a handle. */
@@ -19,10 +39,12 @@ export const crossing = "~effect-multiprocessing/crossing" as const
 export interface Crossing {
   /** Of the public module: `SharedLock`. */
   readonly name: string
-  /** Why it cannot cross this border, and what to do instead. */
+  /** Why it cannot cross this border, and what to do instead. Throws a `Gone` where what it stands for is gone. */
   readonly refusal: (border: Border) => string | undefined
-  /** Plain data, from which the other side makes a handle. */
-  readonly write: (border: Border) => unknown
+  /** Plain data, from which the other side makes a handle. What is used up by that is added to `given`. */
+  readonly write: (border: Border, given: Array<Given>) => unknown
+  /** Writing it uses it up. */
+  readonly moves?: true | undefined
 }
 
 export interface Handle {
@@ -61,6 +83,56 @@ export const installOpeners = (open: OpenHandle): void => {
 
 /** Undefined until any copy of this package in this thread has installed them. */
 export const installedOpeners = (): OpenHandle | undefined => holder[key]
+
+/** Tells that what this data stands for will not be opened. */
+export type Forsake = (name: string, data: unknown) => void
+
+const forsakeKey = Symbol.for("effect-multiprocessing/forsake")
+const forsakeHolder = globalThis as { [forsakeKey]?: Forsake }
+
+export const installForsake = (forsake: Forsake): void => {
+  forsakeHolder[forsakeKey] = forsake
+}
+
+export const installedForsake = (): Forsake | undefined => forsakeHolder[forsakeKey]
+
+/** A child without a process of its own, and what was opened in it: that ends with it, as with a process. */
+export type Household = Set<{ readonly leave: () => void }>
+
+let household: Household | undefined
+
+export const householdNow = (): Household | undefined => household
+
+/** What is opened while this runs is at home there. */
+export const inHousehold = <A>(there: Household | undefined, run: () => A): A => {
+  const before = household
+  household = there
+  try {
+    return run()
+  } finally {
+    household = before
+  }
+}
+
+export const leaveHousehold = (there: Household): void => {
+  for (const { leave } of there) leave()
+}
+
+/** Calls back when nothing that was sent from here is still here: then the process may end. */
+export type BeforeLeaving = (done: () => void) => void
+
+const leavingKey = Symbol.for("effect-multiprocessing/leaving")
+const leavingHolder = globalThis as { [leavingKey]?: BeforeLeaving }
+
+export const installBeforeLeaving = (beforeLeaving: BeforeLeaving): void => {
+  leavingHolder[leavingKey] = beforeLeaving
+}
+
+export const beforeLeaving: BeforeLeaving = (done) => {
+  const wait = leavingHolder[leavingKey]
+  if (wait === undefined) done()
+  else wait(done)
+}
 
 /** What marks a type parameter. */
 export const invariant = <A>(value: A): A => value

@@ -5,6 +5,7 @@ import { openArray } from "./array.ts"
 import { openBarrier } from "./barrier.ts"
 import { openCondition } from "./condition.ts"
 import { openEvent } from "./event.ts"
+import { openConnection } from "./connection.ts"
 import type { Handle, OpenHandle } from "./handle.ts"
 import { openSemaphore } from "./semaphore.ts"
 import { openSharedLock } from "./sharedLock.ts"
@@ -15,6 +16,7 @@ import { openValue } from "./value.ts"
 type Open = (data: never) => Handle
 
 const openers: Readonly<Record<string, Open>> = {
+  Connection: openConnection,
   SharedArray: openArray,
   SharedBarrier: openBarrier,
   SharedCondition: openCondition,

@@ -23,10 +23,21 @@ export interface Door {
   readonly close: () => void
 }
 
+/** Who knocks, and where to: at the hub itself, or at the end of a pipe that is at home here, by its ticket. */
+export interface Visitor {
+  readonly pid: number
+  readonly ticket: string | undefined
+}
+
 /** Says what is spoken behind the door, too: another version of it has another word. */
-const greeting = Buffer.from("emp1")
+const greeting = Buffer.from("emp2")
 const secretBytes = 32
-const introductionBytes = greeting.length + secretBytes + 4
+const ticketBytes = 16
+/** The greeting, the secret, the visitor's process, and the ticket, which is zero for the hub. */
+const introductionBytes = greeting.length + secretBytes + 4 + ticketBytes
+const noTicket = "00".repeat(ticketBytes)
+
+export const newTicket = (): string => randomBytes(ticketBytes).toString("hex")
 const patienceMillis = 10_000
 
 interface Place {
@@ -47,7 +58,7 @@ const makePlace = (): Place => {
 }
 
 /** Reads the first bytes of a visitor, and lets in who knows the secret. What has come after them is put back. */
-const admit = (socket: Socket, secret: Buffer, onAdmitted: (pid: number) => void): void => {
+const admit = (socket: Socket, secret: Buffer, onAdmitted: (visitor: Visitor) => void): void => {
   let bytes = Buffer.alloc(0)
   const timer = setTimeout(() => socket.destroy(), patienceMillis)
   timer.unref()
@@ -56,21 +67,24 @@ const admit = (socket: Socket, secret: Buffer, onAdmitted: (pid: number) => void
     const block = socket.read() as Buffer | null
     if (block === null) return
     bytes = Buffer.concat([bytes, block])
+    const isGreeted = bytes.subarray(0, greeting.length).equals(greeting.subarray(0, bytes.length))
+    if (!isGreeted) return void socket.destroy()
     if (bytes.length < introductionBytes) return
     socket.off("readable", onReadable)
     clearTimeout(timer)
     const said = bytes.subarray(greeting.length, greeting.length + secretBytes)
-    const isGreeted = bytes.subarray(0, greeting.length).equals(greeting)
-    if (!isGreeted || !timingSafeEqual(said, secret)) return void socket.destroy()
+    if (!timingSafeEqual(said, secret)) return void socket.destroy()
     const rest = bytes.subarray(introductionBytes)
     if (rest.length > 0) socket.unshift(rest)
-    onAdmitted(bytes.readUInt32LE(introductionBytes - 4))
+    const at = greeting.length + secretBytes
+    const ticket = bytes.toString("hex", at + 4, introductionBytes)
+    onAdmitted({ pid: bytes.readUInt32LE(at), ticket: ticket === noTicket ? undefined : ticket })
   }
   socket.on("readable", onReadable)
 }
 
 /** Opens it at once: the address can be told when this returns. It does not keep the process alive, nor do its visitors. */
-export const openDoor = (onVisitor: (socket: Socket, pid: number) => void): Door => {
+export const openDoor = (onVisitor: (socket: Socket, visitor: Visitor) => void): Door => {
   const place = makePlace()
   const secret = randomBytes(secretBytes)
   const outside = new Set<Socket>()
@@ -80,9 +94,9 @@ export const openDoor = (onVisitor: (socket: Socket, pid: number) => void): Door
     if (!isOfThisUser(socket)) return void socket.destroy()
     outside.add(socket)
     socket.once("close", () => outside.delete(socket))
-    admit(socket, secret, (pid) => {
+    admit(socket, secret, (visitor) => {
       outside.delete(socket)
-      onVisitor(socket, pid)
+      onVisitor(socket, visitor)
     })
   })
   server.on("error", () => {})
@@ -101,12 +115,12 @@ export const openDoor = (onVisitor: (socket: Socket, pid: number) => void): Door
 }
 
 /** Knocks, and says the secret. Whoever is not let in sees the socket close. */
-export const knock = ({ path, secret }: Address): Socket => {
+export const knock = ({ path, secret }: Address, ticket: string = noTicket): Socket => {
   const socket = connect({ path })
   socket.on("error", () => {})
   socket.unref()
   const pid = Buffer.alloc(4)
   pid.writeUInt32LE(process.pid)
-  socket.write(Buffer.concat([greeting, Buffer.from(secret, "hex"), pid]))
+  socket.write(Buffer.concat([greeting, Buffer.from(secret, "hex"), pid, Buffer.from(ticket, "hex")]))
   return socket
 }

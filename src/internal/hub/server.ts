@@ -8,7 +8,7 @@ import type { Socket } from "node:net"
 import { fromStreams } from "../channel/socket.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import { openDoor } from "./door.ts"
-import type { Address, Door } from "./door.ts"
+import type { Address, Door, Visitor } from "./door.ts"
 import { closed, ownSlot, withdrawn } from "./link.ts"
 import type { HubObject, Link, Outcome, Peer } from "./link.ts"
 import { coalesced, Word } from "./wire.ts"
@@ -23,6 +23,8 @@ export interface Hub {
   readonly put: (make: (isAlive: (slot: number) => boolean) => HubObject) => number
   /** All who ask it, and will, are told that it is closed. */
   readonly remove: (object: number) => void
+  /** Who knocks with this ticket is given the socket. What is given ends that. The door stays open for it. */
+  readonly expect: (ticket: string, onVisitor: (socket: Socket) => void) => () => void
 }
 
 interface Question {
@@ -37,6 +39,7 @@ export const makeHub = (): Hub => {
   const objects = new Map<number, HubObject>()
   const questions = new Set<Question>()
   const peers = new Map<number, Peer & { readonly hangUp: () => void }>()
+  const expected = new Map<string, (socket: Socket) => void>()
   let lastObject = 0
   let lastSlot = ownSlot
   let door: Door | undefined
@@ -82,7 +85,14 @@ export const makeHub = (): Hub => {
     for (const object of objects.values()) object.gone(peer)
   }
 
-  const welcome = (socket: Socket, pid: number): void => {
+  const welcome = (socket: Socket, { pid, ticket }: Visitor): void => {
+    if (ticket === undefined) return serve(socket, pid)
+    const onVisitor = expected.get(ticket)
+    if (onVisitor === undefined) socket.destroy() // it has moved on, or is closed
+    else onVisitor(socket)
+  }
+
+  const serve = (socket: Socket, pid: number): void => {
     const channel = fromStreams<ToPeer, ToHub>(socket, socket, maxFrameBytes)
     const peer = { slot: ++lastSlot, pid, hangUp: channel.close }
     const asked = new Map<number, Question>()
@@ -113,7 +123,9 @@ export const makeHub = (): Hub => {
     }, () => leave(peer))
   }
 
-  const close = (): void => {
+  /** Nothing is left that somebody could ask for. */
+  const closeIfEmpty = (): void => {
+    if (objects.size > 0 || expected.size > 0) return
     door?.close()
     door = undefined
     for (const { hangUp } of peers.values()) hangUp()
@@ -152,8 +164,13 @@ export const makeHub = (): Hub => {
     remove: (object) => {
       objects.delete(object)
       for (const question of questions) if (question.object === object) settle(question, closed)
-      // nothing is left that somebody could ask for
-      if (objects.size === 0) close()
+      closeIfEmpty()
+    },
+    expect: (ticket, onVisitor) => {
+      expected.set(ticket, onVisitor)
+      return () => {
+        if (expected.delete(ticket)) closeIfEmpty()
+      }
     }
   }
 }

@@ -11,6 +11,8 @@ import type { Place } from "../codec/causes.ts"
 import { encodePayload, encodingFailed, nameOf, payloadError } from "../codec/payload.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Border } from "../codec/values.ts"
+import { forsakeAll, restoreAll } from "../handles/handle.ts"
+import type { Given } from "../handles/handle.ts"
 import type { Ambient, EncodedFailure } from "../protocol/messages.ts"
 import { workerExited } from "../start/handle.ts"
 import { ambientOf } from "../start/observed.ts"
@@ -61,24 +63,59 @@ export const failureCause = (
 const noMoves: Array<ArrayBuffer> = []
 
 /** Encodes one item. Throws a ProcessError. */
+/** What an item uses up; emptied as soon as it is encoded. */
+const collected: Array<Given> = []
+
 const encodeOne = (definition: TaskDefinition, item: unknown, index: number, border: Border, at: number): Block => {
   // without a schema nothing is marked to move
   const transfers = definition.payload === undefined ? noMoves : []
-  const { marked, value } = encodePayload(definition, item, border, transfers)
+  const { marked, value } = encodePayload(definition, item, border, transfers, collected)
+  const given = collected.length > 0 ? collected.splice(0) : undefined
   // a process is sent copies
-  const moves = transfers.length > 0 && border.sharesMemory ? transfers : undefined
-  return { first: index, items: [value], marked, moves, limit: undefined, at }
+  const moves = transfers.length > 0 && border.sharesMemory ? transfers : given === undefined ? undefined : noMoves
+  return {
+    first: index,
+    items: [value],
+    marked,
+    moves,
+    given,
+    limit: undefined,
+    at
+  }
 }
 
-/** Encodes items into blocks: one, unless buffers move with some of them. Throws a ProcessError. */
+/** What the only item of a block was to use up: it never left, or it was not opened, if it has not been. */
+const settleGiven = ({ given }: Pick<Block, "given">, failure: ItemFailure | undefined): void => {
+  if (given === undefined) return
+  if (failure?._tag === "Unsendable") restoreAll(given)
+  else forsakeAll(given)
+}
+
+/** Encodes items into blocks: one, unless something moves with some of them. Throws a ProcessError: nothing has moved. */
 export const encodeBlocks = (
   definition: TaskDefinition,
   items: ReadonlyArray<unknown>,
   first: number,
   border: Border
 ): ReadonlyArray<Block> => {
-  const at = performance.now()
   const blocks: Array<Block> = []
+  try {
+    addBlocks(blocks, definition, items, first, border)
+    return blocks
+  } catch (error) {
+    for (const { given } of blocks) restoreAll(given ?? [])
+    throw error
+  }
+}
+
+const addBlocks = (
+  blocks: Array<Block>,
+  definition: TaskDefinition,
+  items: ReadonlyArray<unknown>,
+  first: number,
+  border: Border
+): void => {
+  const at = performance.now()
   let values: Array<unknown> = []
   let marked = false
   const cut = (next: number): void => {
@@ -103,8 +140,13 @@ export const encodeBlocks = (
     }
   }
   cut(first + items.length)
-  return blocks
 }
+
+/** Nobody waits for the outcome any more. */
+const forsaking = (interrupt: Effect.Effect<void>, blocks: ReadonlyArray<Block>): Effect.Effect<void> =>
+  blocks.some(({ given }) => given !== undefined)
+    ? Effect.ensuring(interrupt, Effect.sync(() => blocks.forEach((block) => settleGiven(block, undefined))))
+    : interrupt
 
 const ignorePull = (): void => {}
 const ignoreSettled = (): void => {}
@@ -160,9 +202,17 @@ export const startOne = (
   resume: (outcome: Effect.Effect<unknown, unknown>) => void
 ): Effect.Effect<void> | undefined => {
   const fiber = Fiber.getCurrent()! // that of the callback
+  const { border } = engine.options.launcher
   let block: Block
   try {
-    block = encodeOne(definition, payload, 0, engine.options.launcher.border, performance.now())
+    // for a certain worker: it is one of several that are given the same
+    block = encodeOne(
+      definition,
+      payload,
+      0,
+      options.worker === undefined ? border : { ...border, many: true },
+      performance.now()
+    )
   } catch (error) {
     return void resume(encodingFailed(error))
   }
@@ -170,14 +220,19 @@ export const startOne = (
     context: fiber.context,
     onValues: (_first, values, marked, worker) =>
       resume(decodeSuccess(values[0], marked, () => placeOf(engine, definition, worker), definition.success)),
-    onFailure: (_index, failure, worker) =>
-      resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker))),
+    onFailure: (_index, failure, worker) => {
+      settleGiven(block, failure)
+      resume(Effect.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker)))
+    },
     onSettled: ignoreSettled,
-    onAbandoned: (error) => resume(Effect.fail(error)),
+    onAbandoned: (error) => {
+      settleGiven(block, undefined)
+      resume(Effect.fail(error))
+    },
     onPull: ignorePull
   }
   const job = submit(engine, sink, singleJobOf(engine, definition, options, ambientOf(fiber)), [block], true)
-  return interruptJob(engine, job)
+  return block.given === undefined ? interruptJob(engine, job) : forsaking(interruptJob(engine, job), [block])
 }
 
 /** One item. */
@@ -231,8 +286,15 @@ export const mapAll = (
           onFailure: (_index, itemFailure, worker) => {
             failure ??= failureCause(engine, definition, options.timeoutMillis, itemFailure, worker)
           },
-          onSettled: () => resume(failure === undefined ? Effect.succeed(results) : Effect.failCause(failure)),
-          onAbandoned: (error) => resume(Effect.fail(error)),
+          onSettled: () => {
+            if (failure === undefined) return resume(Effect.succeed(results))
+            blocks.forEach((block) => settleGiven(block, undefined))
+            resume(Effect.failCause(failure))
+          },
+          onAbandoned: (error) => {
+            blocks.forEach((block) => settleGiven(block, undefined))
+            resume(Effect.fail(error))
+          },
           onPull: ignorePull
         },
         {
@@ -245,7 +307,7 @@ export const mapAll = (
         blocks,
         true
       )
-      return interruptJob(engine, job)
+      return forsaking(interruptJob(engine, job), blocks)
     })
   )
 

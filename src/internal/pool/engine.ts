@@ -10,6 +10,7 @@ import { Closed, ProcessError, RestartLimitExceeded, StartFailed } from "../../P
 import type { ExitStatus } from "../../ProcessError.ts"
 import type { Place } from "../codec/causes.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
+import { forsakeIn } from "../codec/values.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { Boot, ToParent } from "../protocol/messages.ts"
 import { makeBoot } from "../start/boot.ts"
@@ -388,6 +389,13 @@ const contextOfRun = (engine: Engine, worker: number, run: number): Context.Cont
   return (chunk === undefined ? undefined : engine.sinks.get(chunk.job.id)?.context) ?? engine.options.context
 }
 
+/** A result that nobody takes any more may hold what somebody waits for. */
+const mourn = (engine: Engine, worker: number, message: ToParent): void => {
+  if (message[0] !== Kind.Successes || !message[4]) return
+  const chunk = engine.state.workers.get(worker)?.chunks.find(({ run }) => run === message[1])
+  if (chunk === undefined || chunk.cancelled || chunk.job.stopped) forsakeIn(message[3])
+}
+
 const attach = (engine: Engine, worker: Worker, child: Child): void => {
   worker.child = child
   worker.readyAt = performance.now()
@@ -402,6 +410,7 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
         handleEvents(engine)
         continue
       }
+      mourn(engine, worker.id, message)
       const event = toEvent(worker.id, message)
       noteTime(engine, worker, message)
       if (event !== undefined) dispatch(engine, event)

@@ -1,6 +1,7 @@
 /**
  * What the dispatcher is about: jobs, chunks and workers; the events that it hears and the commands that it gives.
  */
+import type { Given } from "../handles/handle.ts"
 import type { Ambient } from "../protocol/messages.ts"
 import type * as Deque from "./Deque.ts"
 
@@ -9,8 +10,10 @@ export interface Block {
   readonly first: number
   readonly items: ReadonlyArray<unknown>
   readonly marked: boolean
-  /** Buffers that move with the only item of this block: it is handed to an idle worker, once. */
+  /** Buffers, or none, that move with the only item of this block: it is handed to an idle worker, once. */
   readonly moves?: ReadonlyArray<ArrayBuffer> | undefined
+  /** Handles that are used up by its only item. */
+  readonly given?: ReadonlyArray<Given> | undefined
   /** At most so many of its items may be in one message. */
   readonly limit?: number | undefined
   /** When the caller gave them: of no meaning here. */

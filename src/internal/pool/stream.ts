@@ -12,6 +12,8 @@ import type { ProcessError } from "../../ProcessError.ts"
 import { decodeSuccess } from "../codec/causes.ts"
 import type { Place } from "../codec/causes.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
+import { forsakeAll } from "../handles/handle.ts"
+import type { Given } from "../handles/handle.ts"
 import { ambientOf } from "../start/observed.ts"
 import { encodeBlocks, failureCause } from "./calls.ts"
 import type { Block, JobOptions } from "./model.ts"
@@ -204,8 +206,16 @@ export const streamAll = (
       waiting = undefined
       resume?.()
     }
-    const sendBlocks = (blocks: ReadonlyArray<Block>, complete: boolean): void =>
+    /** What items use up that have no outcome yet, by index. */
+    const given = new Map<number, ReadonlyArray<Given>>()
+    const forsake = (index: number): void => {
+      forsakeAll(given.get(index) ?? [])
+      given.delete(index)
+    }
+    const sendBlocks = (blocks: ReadonlyArray<Block>, complete: boolean): void => {
+      for (const block of blocks) if (block.given !== undefined) given.set(block.first, block.given)
       dispatch(engine, { _tag: "Supplied", job, blocks, complete })
+    }
 
     const supply: Supply = {
       items: (values) => {
@@ -258,11 +268,13 @@ export const streamAll = (
       onValues: (first, values, marked, worker) => {
         const place = (): Place => placeOf(engine, definition, worker)
         for (let i = 0; i < values.length; i++) {
+          given.delete(first + i)
           put(first + i, decodeSuccess(values[i], marked, place, definition.success))
         }
         notify()
       },
       onFailure: (index, failure, worker) => {
+        forsake(index)
         put(index, Exit.failCause(failureCause(engine, definition, options.timeoutMillis, failure, worker)))
         notify()
       },
@@ -299,7 +311,11 @@ export const streamAll = (
           false
         )
       }),
-      () => Effect.suspend(() => interruptJob(engine, job))
+      () =>
+        Effect.ensuring(
+          Effect.suspend(() => interruptJob(engine, job)),
+          Effect.sync(() => given.forEach((_, index) => forsake(index)))
+        )
     )
 
     const ready = Effect.callback<void>((resume) => {

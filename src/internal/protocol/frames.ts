@@ -183,6 +183,16 @@ export const decodeBody = (body: Buffer, attachments: ReadonlyArray<Uint8Array> 
   return deserializer.readValue()
 }
 
+/** The value of one whole frame, which {@link encodeFrame} has made. */
+export const decodeFrame = (bytes: Uint8Array): unknown => {
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let value: unknown
+  makeFrameReader(maxFrameBytes).push(frame, (body, attachments) => {
+    value = decodeBody(body, attachments)
+  })
+  return value
+}
+
 export type OnBody = (body: Buffer, attachments?: ReadonlyArray<Uint8Array>) => void
 
 export interface FrameReader {

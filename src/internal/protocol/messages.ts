@@ -53,7 +53,7 @@ export type EncodedReason =
   }
   | {
     readonly _tag: "CodecFailed"
-    readonly phase: "payload" | "success" | "error"
+    readonly phase: "payload" | "success" | "error" | "message"
     readonly message: string
     readonly cause?: Crossed
   }

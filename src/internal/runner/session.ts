@@ -9,7 +9,8 @@ import { wordsOf } from "../codec/errors.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { open, prepareLossy, revive } from "../codec/values.ts"
-import { installedOpeners, installOpeners } from "../handles/handle.ts"
+import { beforeLeaving, inHousehold, installedOpeners, installOpeners } from "../handles/handle.ts"
+import type { Household } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
@@ -39,6 +40,7 @@ export interface SessionHost {
   readonly onMuchCode: () => void
   /** Where the child is its parent: the clock of that. */
   readonly clock?: Clock | undefined
+  readonly household?: Household | undefined
 }
 
 export interface Session {
@@ -166,7 +168,7 @@ export const startSession = (host: SessionHost): Session => {
   const openItem = (run: Run): boolean => {
     const items = run.items as Array<unknown> // ours since it has crossed
     try {
-      items[run.index] = revive(items[run.index])
+      items[run.index] = inHousehold(host.household, () => revive(items[run.index]))
       return true
     } catch (cause) {
       reports.failure(run, border(reasonOf(cause, "payload", `task "${run.task.name}"`)))
@@ -324,7 +326,7 @@ export const startSession = (host: SessionHost): Session => {
       case Kind.Cancel:
         return cancel(message[1])
       case Kind.Close:
-        return shutdown(() => host.exit(0))
+        return shutdown(() => beforeLeaving(() => host.exit(0)))
       case Kind.Stop:
         return shutdown(host.stop)
     }
@@ -367,7 +369,7 @@ export const startSession = (host: SessionHost): Session => {
       }
       const runtime = await requireEffects()
       if (payload.marked) await requireOpeners()
-      const failure = await runtime.initialize(definition, open(payload))
+      const failure = await runtime.initialize(definition, inHousehold(host.household, () => open(payload)))
       return failure === undefined ? undefined : {
         _tag: "StartFailed",
         message: `initializer "${name}" of ${module} failed: ${failure.message}`,
@@ -388,7 +390,7 @@ export const startSession = (host: SessionHost): Session => {
   const endAfterRun = (): void => {
     reports.flush()
     const code = reports.hasFailed() ? 1 : 0
-    shutdown(() => host.exit(code))
+    shutdown(() => beforeLeaving(() => host.exit(code)))
   }
 
   /** Interrupts what runs, releases the initializer, and then ends the child. */

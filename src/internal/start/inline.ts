@@ -6,6 +6,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { makePair } from "../channel/inline.ts"
+import { leaveHousehold } from "../handles/handle.ts"
+import type { Household } from "../handles/handle.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import { startSession } from "../runner/session.ts"
 import { defaultStartMillis, launchChild, runIn } from "./child.ts"
@@ -14,11 +16,13 @@ import type { Body, Launcher } from "./Launcher.ts"
 const makeBody = (clock: Clock.Clock): Body => {
   const [channel, childChannel] = makePair<ToChild, ToParent>()
   const listeners: Array<(status: ExitStatus, words: string) => void> = []
+  const household: Household = new Set()
   let ended = false
 
   const end = (code: number): void => {
     if (ended) return
     ended = true
+    leaveHousehold(household)
     channel.close()
     // after the last batch, which is delivered in a microtask that is already queued
     queueMicrotask(() => {
@@ -38,7 +42,8 @@ const makeBody = (clock: Clock.Clock): Body => {
     onBoot: () => {},
     onUserCode: () => {},
     onMuchCode: () => {},
-    clock
+    clock,
+    household
   })
 
   return {

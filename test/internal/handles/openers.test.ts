@@ -13,7 +13,7 @@ import { openDescriptors } from "../memory/open.ts"
 
 type Data = Record<string, unknown>
 
-const dataOf = (handle: Handle): Data => structuredClone(handle[crossing].write({ sharesMemory: false })) as Data
+const dataOf = (handle: Handle): Data => structuredClone(handle[crossing].write({ sharesMemory: false }, [])) as Data
 
 /** The same with one thing wrong. */
 const garbled = (data: Data): ReadonlyArray<unknown> => [

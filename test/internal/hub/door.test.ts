@@ -12,14 +12,15 @@ import type { Address, Door } from "../../../src/internal/hub/door.ts"
 interface Visit {
   readonly socket: Socket
   readonly pid: number
+  readonly ticket: string | undefined
 }
 
 /** A door that writes down who came in. */
 const makeDoor = () => {
   const visits: Array<Visit> = []
   const waits = new Set<() => void>()
-  const door = openDoor((socket, pid) => {
-    visits.push({ socket, pid })
+  const door = openDoor((socket, { pid, ticket }) => {
+    visits.push({ socket, pid, ticket })
     for (const check of waits) check()
   })
   const until = (count: number): Promise<void> =>
@@ -37,10 +38,10 @@ const makeDoor = () => {
   return { address: door.address, visits, until, close }
 }
 
-const introduction = ({ secret }: Address, pid = process.pid): Buffer => {
+const introduction = ({ secret }: Address, pid = process.pid, ticket = "00".repeat(16)): Buffer => {
   const number = Buffer.alloc(4)
   number.writeUInt32LE(pid)
-  return Buffer.concat([Buffer.from("emp1"), Buffer.from(secret, "hex"), number])
+  return Buffer.concat([Buffer.from("emp2"), Buffer.from(secret, "hex"), number, Buffer.from(ticket, "hex")])
 }
 
 const visit = async ({ path }: Address): Promise<Socket> => {

@@ -1,0 +1,117 @@
+/**
+ * What carries frames between two ends: a socket between two processes, or nothing at all, where both are here.
+ */
+import type { Socket } from "node:net"
+import type { Frame } from "./end.ts"
+import { encodeFrames, makeLineReader } from "./frames.ts"
+
+export interface Wire {
+  /** In order. They are on their way when this returns. */
+  readonly write: (frames: ReadonlyArray<Frame>) => void
+  /** The system has all that was written: it arrives, also when this process ends now. */
+  readonly isFlushed: () => boolean
+  /** After what was written. */
+  readonly end: () => void
+  readonly destroy: () => void
+}
+
+export interface Ear {
+  readonly onFrames: (wire: Wire, frames: ReadonlyArray<Frame>) => void
+  readonly onFlushed: (wire: Wire) => void
+  /** Nothing comes any more. */
+  readonly onClose: (wire: Wire) => void
+}
+
+// ---------------------------------------------------------------------------------------------------- sockets
+
+/** The system is given a long message in parts, so that what is written of it can be let go. */
+const largestWrite = 16 * 1024 * 1024
+
+export const socketWire = (socket: Socket, ear: Ear): Wire => {
+  const reader = makeLineReader()
+  const write = (block: Uint8Array): void => {
+    for (let at = 0; at < block.byteLength; at += largestWrite) socket.write(block.subarray(at, at + largestWrite))
+  }
+  const isFlushed = (): boolean => socket.writableLength === 0 && !socket.connecting
+  let isMarked = false
+  /** A mark behind what waits: `drain` comes only where much does. */
+  const tellWhenFlushed = (): void => {
+    if (isMarked || isFlushed()) return
+    isMarked = true
+    socket.write(new Uint8Array(0), () => {
+      isMarked = false
+      if (isFlushed()) ear.onFlushed(wire)
+      else tellWhenFlushed()
+    })
+  }
+  const wire: Wire = {
+    write: (frames) => {
+      if (socket.destroyed) return
+      const blocks = encodeFrames(frames)
+      if (blocks.length > 1) socket.cork()
+      blocks.forEach(write)
+      if (blocks.length > 1) socket.uncork()
+      tellWhenFlushed()
+    },
+    isFlushed,
+    end: () => {
+      // the other side hears all of it, and answers by its end
+      if (!socket.destroyed) socket.end()
+    },
+    destroy: () => {
+      socket.destroy()
+    }
+  }
+  socket.on("data", (block: Buffer) => {
+    const frames: Array<Frame> = []
+    try {
+      reader.push(block, (frame) => frames.push(frame))
+    } catch {
+      socket.destroy() // it is not one of ours
+    }
+    if (frames.length > 0) ear.onFrames(wire, frames)
+  })
+  socket.once("close", () => ear.onClose(wire))
+  return wire
+}
+
+// ---------------------------------------------------------------------------------------------------- inside
+
+/** What is to be heard here. The outermost of those who speak delivers it: two who answer each other need no stack. */
+let deliveries: Array<() => void> | undefined
+
+const deliver = (delivery: () => void): void => {
+  if (deliveries !== undefined) return void deliveries.push(delivery)
+  deliveries = [delivery]
+  try {
+    for (const next of deliveries) next()
+  } finally {
+    deliveries = undefined
+  }
+}
+
+/** Two wires; what is written on one is heard on the other. */
+export const makeWires = (first: Ear, second: Ear): readonly [Wire, Wire] => {
+  let isOpen = true
+  const close = (): void => {
+    if (!isOpen) return
+    isOpen = false
+    deliver(() => {
+      first.onClose(wires[0])
+      second.onClose(wires[1])
+    })
+  }
+  const to = (hear: (frames: ReadonlyArray<Frame>) => void): Wire => ({
+    write: (frames) => {
+      if (isOpen) deliver(() => hear(frames))
+    },
+    isFlushed: () => true,
+    end: close,
+    destroy: close
+  })
+  const wires: readonly [Wire, Wire] = [
+    to((frames) => second.onFrames(wires[1], frames)),
+    to((frames) => first.onFrames(wires[0], frames))
+  ]
+  return wires
+}
