@@ -151,8 +151,8 @@ const allocated = (
  *
  * **Options**
  *
- * - `size`: in bytes; `bytes` has exactly so many. A size that is no whole number above 0, or more than the system gives, is
- *   `SharedMemoryFailed` (`InvalidSize`).
+ * - `size`: in bytes; `bytes` has exactly so many. A size that is no whole number above 0 is `SharedMemoryFailed`
+ *   (`InvalidSize`); more than the system gives is one too (`SystemError`).
  * - `name`: any non-empty string; without one it gets a name that nobody can guess. A name that is taken, by any process of
  *   this user, is `SharedMemoryFailed` (`AlreadyExists`).
  *

@@ -2,6 +2,7 @@
  * Where an object of a hub is at home, as one process sees it.
  */
 import type { Address } from "../hub/door.ts"
+import { gone } from "../memory/gone.ts"
 import { linkTo, ownHub } from "../hub/hubs.ts"
 import type { HubObject, Link, ObjectReference } from "../hub/link.ts"
 
@@ -22,8 +23,11 @@ export const leaveHome = ({ object }: Home): void => ownHub().remove(object)
 
 export const linkOf = ({ hub }: Home): Link => hub === undefined ? ownHub().link : linkTo(hub)
 
-/** What crosses. */
-export const referTo = ({ hub, object }: Home): ObjectReference => ({ hub: hub ?? ownHub().address(), object })
+/** What crosses. Throws a `Gone` when its scope has ended. */
+export const referTo = ({ hub, object }: Home): ObjectReference => {
+  if (hub === undefined && !ownHub().has(object)) throw gone()
+  return { hub: hub ?? ownHub().address(), object }
+}
 
 export const homeOf = ({ hub, object }: ObjectReference): Home => ({ hub, object })
 

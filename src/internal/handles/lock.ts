@@ -22,17 +22,13 @@ export interface LockSide extends Home {
   depth: number
   /** As whom it was taken: the hub may be gone when it is given. */
   through: Link | undefined
-  /** Until then this process may take the lock again before it tells the hub that it has given it. */
+  /** Until then this process may take the lock again that it has given, if the hub has not given it to another yet. */
   turnEnds: number
-  /** The hub that has not been told yet that the lock was given. */
-  idle: Link | undefined
-  /** The end of this stretch of code ends the turn, if the lock has been given by then. */
-  isEnding: boolean
 }
 
 /**
- * How long a turn lasts for a process to which the hub has given the lock, in milliseconds. To hand a lock over takes two
- * messages: processes that take it for a moment again and again would do nothing else.
+ * How long a turn lasts at most for a process to which the hub has given the lock, in milliseconds. To hand a lock over takes
+ * two messages: until the hub has the first of them, who takes it for a moment again and again may go on.
  */
 const turnMillis = 0.5
 
@@ -61,9 +57,7 @@ const sideOf = (words: Int32Array, index: number, object: number, hub: Address |
   holder: undefined,
   depth: 0,
   through: undefined,
-  turnEnds: 0,
-  idle: undefined,
-  isEnding: false
+  turnEnds: 0
 })
 
 /** A lock of this process. */
@@ -81,7 +75,8 @@ export const referToLock = (side: LockSide): ObjectReference => {
   if (stateOf(side) === lockClosed) throw gone()
   const reference = referTo(side)
   // it may come back, and is then the same lock
-  if (side.hub === undefined) remember(nameOf(reference), side)
+  const name = nameOf(reference)
+  if (side.hub === undefined && known.get(name)?.deref() !== side) remember(name, side)
   return reference
 }
 
@@ -110,13 +105,9 @@ export const tryTake = (side: LockSide, who: object): boolean => {
   const link = linkOf(side)
   const slot = link.slot()
   if (slot === 0 || link.isClosed()) return false
-  if (side.idle === link && performance.now() < side.turnEnds) {
-    side.idle = undefined
-    if (!run(takeAgain(slot), side.words, side.index)) return false
-    enter(side, who, link)
-    return true
-  }
-  if (Atomics.compareExchange(side.words, side.index, 0, slot) !== 0) return false
+  const isTaken = Atomics.compareExchange(side.words, side.index, 0, slot) === 0 ||
+    (performance.now() < side.turnEnds && run(takeAgain(slot), side.words, side.index))
+  if (!isTaken) return false
   enter(side, who, link)
   return true
 }
@@ -158,20 +149,7 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
 }
 
 const giveWord = (side: LockSide, link: Link): void => {
-  if (run(give(link.slot()), side.words, side.index) === "free") return
-  side.idle = link
-  if (performance.now() >= side.turnEnds) return endTurn(side)
-  if (side.isEnding) return
-  side.isEnding = true
-  queueMicrotask(() => endTurn(side))
-}
-
-const endTurn = (side: LockSide): void => {
-  const link = side.idle
-  side.isEnding = false
-  side.idle = undefined
-  // undefined: it has been taken again
-  link?.tell(side.object, "give", undefined)
+  if (run(give(link.slot()), side.words, side.index) === "tell") link.tell(side.object, "give", undefined)
 }
 
 /** Gives it once; it is free when it has been given as often as it was taken. */

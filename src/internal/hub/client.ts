@@ -8,7 +8,7 @@ import { knock } from "./door.ts"
 import type { Address } from "./door.ts"
 import { closed } from "./link.ts"
 import type { Link, Outcome } from "./link.ts"
-import { coalesced, Word } from "./wire.ts"
+import { makeOutbox, Word } from "./wire.ts"
 import type { ToHub, ToPeer } from "./wire.ts"
 
 interface Asked {
@@ -18,7 +18,7 @@ interface Asked {
 export const connectTo = (address: Address, onClose: () => void): Link => {
   const socket = knock(address)
   const channel = fromStreams<ToHub, ToPeer>(socket, socket, maxFrameBytes)
-  const send = coalesced<ToHub>((batch) => channel.post(batch))
+  const { say, sayNow } = makeOutbox<ToHub>((batch) => channel.post(batch))
   const asked = new Map<number, Asked>()
   let waiting: Array<() => void> = []
   let slot = 0
@@ -66,17 +66,17 @@ export const connectTo = (address: Address, onClose: () => void): Link => {
       const request = ++lastRequest
       const question: Asked = { onOutcome }
       asked.set(request, question)
-      send([Word.Ask, request, object, operation, argument])
+      say([Word.Ask, request, object, operation, argument])
       return (undo) => {
         if (!asked.has(request)) return
         question.onOutcome = (outcome) => {
           if (outcome._tag === "Value") undo(outcome.value)
         }
-        send([Word.Withdraw, request])
+        say([Word.Withdraw, request])
       }
     },
     tell: (object, operation, argument) => {
-      if (!isClosed) send([Word.Ask, 0, object, operation, argument])
+      if (!isClosed) sayNow([Word.Ask, 0, object, operation, argument])
     }
   }
 }

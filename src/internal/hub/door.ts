@@ -84,7 +84,7 @@ const admit = (socket: Socket, secret: Buffer, onAdmitted: (visitor: Visitor) =>
 }
 
 /** Opens it at once: the address can be told when this returns. It does not keep the process alive, nor do its visitors. */
-export const openDoor = (onVisitor: (socket: Socket, visitor: Visitor) => void): Door => {
+export const openDoor = (onVisitor: (socket: Socket, visitor: Visitor) => void, onBroken: () => void): Door => {
   const place = makePlace()
   const secret = randomBytes(secretBytes)
   const outside = new Set<Socket>()
@@ -99,7 +99,7 @@ export const openDoor = (onVisitor: (socket: Socket, visitor: Visitor) => void):
       onVisitor(socket, visitor)
     })
   })
-  server.on("error", () => {})
+  server.on("error", onBroken)
   // `exclusive`: a worker of node:cluster would ask its primary, and later
   server.listen({ path: place.path, exclusive: true })
   server.unref()
@@ -119,6 +119,10 @@ export const knock = ({ path, secret }: Address, ticket: string = noTicket): Soc
   const socket = connect({ path })
   socket.on("error", () => {})
   socket.unref()
+  // before anything is written: whose name it was may have ended, and another user have taken it
+  socket.once("connect", () => {
+    if (!isOfThisUser(socket)) socket.destroy()
+  })
   const pid = Buffer.alloc(4)
   pid.writeUInt32LE(process.pid)
   socket.write(Buffer.concat([greeting, Buffer.from(secret, "hex"), pid, Buffer.from(ticket, "hex")]))

@@ -2,7 +2,7 @@
  * The queue of a lock, in the hub of its owner. Only those come here who found the lock held; see the README of
  * `internal/memory` for the word that they all share.
  */
-import { abandonedAt, arrive, handOver, isHeldBy, run, stateAt, unknownProcess } from "../memory/lockWord.ts"
+import { abandonedAt, arrive, inherit, isHeldBy, passOn, run, stateAt, unknownProcess } from "../memory/lockWord.ts"
 import type { Waiter } from "../memory/lockWord.ts"
 import type { HubObject } from "./link.ts"
 
@@ -31,12 +31,10 @@ export const makeLockObject =
       for (const tell of all) tell()
     }
 
-    const passOn = (slot: number): void => run(handOver(queue, slot), words, index)?.grant()
-
     return {
       call: (peer, operation, _, answer) => {
         if (operation === "give") {
-          passOn(peer.slot)
+          run(passOn(queue, peer.slot), words, index)?.grant()
           answer(undefined)
           return undefined
         }
@@ -47,7 +45,12 @@ export const makeLockObject =
         }
         const waiting: Waiting = { slot: peer.slot, grant: () => answer(undefined) }
         const outcome = run(arrive(queue, waiting, isAlive), words, index)
-        if (outcome === "queued") return () => void queue.splice(queue.indexOf(waiting), 1)
+        if (outcome === "queued") {
+          return () => {
+            const at = queue.indexOf(waiting)
+            if (at >= 0) queue.splice(at, 1)
+          }
+        }
         if (outcome === "abandoned") abandon(unknownProcess)
         answer(undefined)
         if (outcome === "abandoned") tellWatchers()
@@ -56,7 +59,7 @@ export const makeLockObject =
       gone: ({ pid, slot }) => {
         const wasHeld = isHeldBy(Atomics.load(words, index), slot)
         if (wasHeld) abandon(pid)
-        passOn(slot)
+        run(inherit(queue, slot), words, index)?.grant()
         if (wasHeld) tellWatchers()
       }
     }

@@ -11,7 +11,7 @@ import { openDoor } from "./door.ts"
 import type { Address, Door, Visitor } from "./door.ts"
 import { closed, ownSlot, withdrawn } from "./link.ts"
 import type { HubObject, Link, Outcome, Peer } from "./link.ts"
-import { coalesced, Word } from "./wire.ts"
+import { makeOutbox, Word } from "./wire.ts"
 import type { ToHub, ToPeer } from "./wire.ts"
 
 export interface Hub {
@@ -20,6 +20,7 @@ export interface Hub {
   readonly isAt: (address: Address) => boolean
   /** The way of this process's own fibers. */
   readonly link: Link
+  readonly has: (object: number) => boolean
   readonly put: (make: (isAlive: (slot: number) => boolean) => HubObject) => number
   /** All who ask it, and will, are told that it is closed. */
   readonly remove: (object: number) => void
@@ -43,6 +44,8 @@ export const makeHub = (): Hub => {
   let lastObject = 0
   let lastSlot = ownSlot
   let door: Door | undefined
+  /** A batch of a peer: the microtask after it comes before anything of the user's. */
+  let isHearing = false
 
   const isAlive = (slot: number): boolean => slot === ownSlot || peers.has(slot)
 
@@ -96,9 +99,9 @@ export const makeHub = (): Hub => {
     const channel = fromStreams<ToPeer, ToHub>(socket, socket, maxFrameBytes)
     const peer = { slot: ++lastSlot, pid, hangUp: channel.close }
     const asked = new Map<number, Question>()
-    const send = coalesced<ToPeer>((batch) => channel.post(batch))
+    const { say, sayNow } = makeOutbox<ToPeer>((batch) => channel.post(batch))
     peers.set(peer.slot, peer)
-    send([Word.Welcome, peer.slot])
+    sayNow([Word.Welcome, peer.slot])
     const hear = (message: ToHub): void => {
       if (message[0] === Word.Withdraw) {
         const question = asked.get(message[1])
@@ -110,15 +113,19 @@ export const makeHub = (): Hub => {
       const question = ask(peer, object, operation, argument, (outcome) => {
         isSettled = true
         asked.delete(request)
-        if (request > 0) send([Word.Outcome, request, outcome])
+        // what a message of a peer has brought about leaves with the others of its batch; this process may compute next
+        if (request > 0) (isHearing ? say : sayNow)([Word.Outcome, request, outcome])
       })
       if (!isSettled) asked.set(request, question)
     }
     channel.listen((batch) => {
+      isHearing = true
       try {
         for (const message of batch) hear(message)
       } catch {
         channel.close() // it does not speak our language
+      } finally {
+        isHearing = false
       }
     }, () => leave(peer))
   }
@@ -129,6 +136,15 @@ export const makeHub = (): Hub => {
     door?.close()
     door = undefined
     for (const { hangUp } of peers.values()) hangUp()
+  }
+
+  const open = (): Door => {
+    if (door !== undefined) return door
+    const opened = openDoor(welcome, () => {
+      // no descriptors were left: the next handle that leaves tries again
+      if (door === opened) door = undefined
+    })
+    return door = opened
   }
 
   const self: Peer = { slot: ownSlot, pid: process.pid }
@@ -154,9 +170,10 @@ export const makeHub = (): Hub => {
   }
 
   return {
-    address: () => (door ??= openDoor(welcome)).address,
+    address: () => open().address,
     isAt: ({ path }) => door?.address.path === path,
     link,
+    has: (object) => objects.has(object),
     put: (make) => {
       objects.set(++lastObject, make(isAlive))
       return lastObject

@@ -14,15 +14,28 @@ export type ToPeer =
   | readonly [typeof Word.Welcome, slot: number]
   | readonly [typeof Word.Outcome, request: number, outcome: Outcome]
 
-/** What is said in one turn travels as one message. */
-export const coalesced = <A>(post: (batch: ReadonlyArray<A>) => void): (message: A) => void => {
+export interface Outbox<A> {
+  /** What is said in one turn travels as one message. */
+  readonly say: (message: A) => void
+  /** With what has been said before, now: whoever says it may compute next, and others wait for it. */
+  readonly sayNow: (message: A) => void
+}
+
+export const makeOutbox = <A>(post: (batch: ReadonlyArray<A>) => void): Outbox<A> => {
   let outbox: Array<A> = []
   const flush = (): void => {
+    if (outbox.length === 0) return
     const batch = outbox
     outbox = []
     post(batch)
   }
-  return (message) => {
-    if (outbox.push(message) === 1) queueMicrotask(flush)
+  return {
+    say: (message) => {
+      if (outbox.push(message) === 1) queueMicrotask(flush)
+    },
+    sayNow: (message) => {
+      outbox.push(message)
+      flush()
+    }
   }
 }

@@ -15,7 +15,7 @@ export const isGone = (u: unknown): u is Gone =>
 export const gone = (cause?: unknown): Gone => ({
   _tag: "Gone",
   what: "shared memory",
-  message: `The shared memory that this value lies in is gone: its owner has let it go, or has ended${
+  message: `What it stands for is gone: its owner has let it go, or has ended${
     cause instanceof Error ? ` (${cause.message})` : ""
   }. Keep the scope that made it open while others use it.`
 })

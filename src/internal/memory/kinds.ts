@@ -70,6 +70,16 @@ export interface Numbers<K extends Kind> {
   readonly stored: (value: Of<K>) => Of<K>
 }
 
+/** The typed array would take what is none for 0. */
+const checked = (next: number, before: number): number => {
+  if (typeof next === typeof before) return next
+  throw new TypeError(
+    `The function that changes a number has to give a ${typeof before}, and gave ${
+      next === undefined ? "nothing" : `a ${typeof next} (${String(next)})`
+    }.`
+  )
+}
+
 type IntegerView = Exclude<Views[Kind], Float32Array | Float64Array>
 
 const integers = (view: IntegerView, scratch: IntegerView): Numbers<Kind> => {
@@ -88,7 +98,7 @@ const integers = (view: IntegerView, scratch: IntegerView): Numbers<Kind> => {
     change: (index, f) => {
       let before = Atomics.load(array, index)
       while (true) {
-        const found = Atomics.compareExchange(array, index, before, f(before))
+        const found = Atomics.compareExchange(array, index, before, checked(f(before), before))
         if (found === before) return before
         before = found
       }
@@ -120,7 +130,7 @@ const floats = (view: FloatView, bits: Bits, float: FloatView, floatBits: Bits):
       let before = Atomics.load(bits, index)
       while (true) {
         // the bits are compared: a NaN does not equal itself, and 0 equals -0
-        const found = Atomics.compareExchange(bits, index, before, toBits(f(fromBits(before))))
+        const found = Atomics.compareExchange(bits, index, before, toBits(checked(f(fromBits(before)), 0)))
         if (found === before) return fromBits(before)
         before = found
       }

@@ -9,15 +9,18 @@
 export type Exchange = readonly [expected: number, next: number]
 export type Steps<A> = Generator<Exchange, A, number>
 
-/** Somebody waits at the hub: whoever gives the lock tells the hub. */
+/** Somebody waits at the hub: only the hub gives the lock to another then. */
 export const contended = 1 << 30
-
-/** Its holder has let go, and will tell the hub, or take it again before that. */
+/** Its holder has let go, and the hub may give it to the next; until it does, the holder may take it again. */
 const idle = 1 << 29
+/** The hub is to be told when the holder lets go. Where it is not, it has been told, and will look. */
+const unheard = 1 << 28
+const marks = contended | unheard
 
-export const holderOf = (word: number): number => word & ~(contended | idle)
+export const holderOf = (word: number): number => word & ~(contended | idle | unheard)
 const isContended = (word: number): boolean => (word & contended) !== 0
 const isIdle = (word: number): boolean => (word & idle) !== 0
+const isUnheard = (word: number): boolean => (word & unheard) !== 0
 
 /** Somebody is under it: who dies now leaves it abandoned. */
 export const isHeldBy = (word: number, slot: number): boolean => holderOf(word) === slot && !isIdle(word)
@@ -48,18 +51,21 @@ export function* take(slot: number): Steps<"held" | "wait"> {
     const before = yield [0, slot]
     if (before === 0) return "held"
     if (isContended(before)) return "wait"
-    if ((yield [before, before | contended]) === before) return "wait"
+    if ((yield [before, before | marks]) === before) return "wait"
   }
 }
 
-/** Gives it. `"handOver"`: the hub has to be told, because somebody waits. */
-export function* give(slot: number): Steps<"free" | "handOver"> {
+/** Gives it. `"tell"`: the hub has to be told, because somebody waits; `"told"`: it has been. */
+export function* give(slot: number): Steps<"free" | "tell" | "told"> {
   if ((yield [slot, 0]) === slot) return "free"
-  yield [slot | contended, slot | contended | idle]
-  return "handOver"
+  while (true) {
+    if ((yield [slot | marks, slot | contended | idle]) === (slot | marks)) return "tell"
+    // the hub looks now, or will: it may mark the word before it is idle
+    if ((yield [slot | contended, slot | contended | idle]) === (slot | contended)) return "told"
+  }
 }
 
-/** Takes it again, by the process that has given it and not told the hub. */
+/** Takes it again, by the process that has given it, unless the hub was faster. */
 export function* takeAgain(slot: number): Steps<boolean> {
   const idling = slot | contended | idle
   return (yield [idling, slot | contended]) === idling
@@ -70,7 +76,9 @@ export interface Waiter {
 }
 
 const wordFor = (waiter: Waiter, queue: ReadonlyArray<Waiter>): number =>
-  queue.length > 0 ? waiter.slot | contended : waiter.slot
+  queue.length > 0 ? waiter.slot | marks : waiter.slot
+
+const wordAfter = ([next, ...rest]: ReadonlyArray<Waiter>): number => next === undefined ? 0 : wordFor(next, rest)
 
 /** What the hub does when somebody who has to wait arrives. */
 export function* arrive<W extends Waiter>(
@@ -83,7 +91,7 @@ export function* arrive<W extends Waiter>(
     const holder = holderOf(before)
     // given meanwhile; or taken by one who had lost its hub a moment before, and noticed too late
     const isFree = holder === 0 || !isAlive(holder)
-    const next = isFree ? wordFor(waiter, queue) : before | contended
+    const next = isFree ? wordFor(waiter, queue) : isContended(before) ? before : before | marks
     const found = next === before ? before : yield [before, next]
     if (found !== before) {
       before = found
@@ -96,12 +104,23 @@ export function* arrive<W extends Waiter>(
   }
 }
 
-/** What the hub does when a holder who could not give it free lets go, or has died: the one who waits longest is next. */
-export function* handOver<W extends Waiter>(queue: Array<W>, slot: number): Steps<W | undefined> {
+/** What the hub does when it is told that a holder has let go: the one who waits longest is next, unless it was taken again. */
+export function* passOn<W extends Waiter>(queue: Array<W>, slot: number): Steps<W | undefined> {
   let before = yield look
   while (holderOf(before) === slot) {
-    const [next, ...rest] = queue
-    const found = yield [before, next === undefined ? 0 : wordFor(next, rest)]
+    if (!isIdle(before) && isUnheard(before)) return undefined
+    const found = yield [before, isIdle(before) ? wordAfter(queue) : before | unheard]
+    if (found === before) return isIdle(before) ? queue.shift() : undefined
+    before = found
+  }
+  return undefined // it has been given on meanwhile
+}
+
+/** What the hub does when a holder has died: the one who waits longest is next. */
+export function* inherit<W extends Waiter>(queue: Array<W>, slot: number): Steps<W | undefined> {
+  let before = yield look
+  while (holderOf(before) === slot) {
+    const found = yield [before, wordAfter(queue)]
     if (found === before) return queue.shift()
     before = found // somebody has marked it
   }

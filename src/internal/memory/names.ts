@@ -49,7 +49,7 @@ export const giveName = (
     if (isOfThisUser(socket)) socket.end(answer)
     else socket.destroy()
   })
-  server.once("error", (cause) => {
+  server.on("error", (cause) => {
     onDone(codeOf(cause) === "EADDRINUSE" ? { _tag: "AlreadyExists" } : { _tag: "SystemError", cause })
   })
   server.listen({ path: pathOf(name), exclusive: true }, () => {
@@ -99,6 +99,12 @@ export const findName = (
       settle({ _tag: "SystemError", cause: new Error("its owner does not speak our language") })
     }
   })
+  // a name can be taken by anybody
+  socket.once("connect", () => {
+    if (!isOfThisUser(socket)) {
+      settle({ _tag: "SystemError", cause: new Error("it belongs to a process of another user") })
+    }
+  })
   socket.on("close", () => settle(readAnswer(text)))
   return () => {
     clearTimeout(timer)
@@ -107,12 +113,21 @@ export const findName = (
   }
 }
 
+const isCount = (u: unknown): u is number => typeof u === "number" && Number.isSafeInteger(u) && u >= 0
+
+/** A path is made of it. */
+const isReference = (u: unknown): u is Omit<SegmentReference, "buffer"> => {
+  const { id, size, source } = (u ?? {}) as Partial<SegmentReference>
+  return typeof id === "string" && isCount(size) && isCount(source?.pid) && isCount(source.fd)
+}
+
 const readAnswer = (text: string): NameFailure | { readonly _tag: "Found"; readonly reference: SegmentReference } => {
   // nothing at all: it was let go while we asked
   if (text === "") return { _tag: "NotFound" }
   try {
-    const { id, size, source } = JSON.parse(text) as SegmentReference
-    return { _tag: "Found", reference: { id, size, source, buffer: undefined } }
+    const reference: unknown = JSON.parse(text)
+    if (!isReference(reference)) throw new Error("its owner does not speak our language")
+    return { _tag: "Found", reference: { ...reference, buffer: undefined } }
   } catch (cause) {
     return { _tag: "SystemError", cause }
   }

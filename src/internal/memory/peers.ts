@@ -8,9 +8,9 @@ import { native } from "./native.ts"
 export const isOfThisUser = (socket: Socket): boolean => {
   const fd = (socket as unknown as { readonly _handle?: { readonly fd?: number } })._handle?.fd
   const addon = native()
-  if (addon === undefined || fd === undefined || fd < 0) return true
+  if (addon === undefined) return true
   try {
-    return addon.peerOf(fd).uid === process.getuid?.()
+    return addon.peerOf(fd ?? -1).uid === process.geteuid?.()
   } catch {
     return false // it has hung up
   }

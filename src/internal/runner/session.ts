@@ -12,7 +12,7 @@ import { open, prepareLossy, revive } from "../codec/values.ts"
 import { beforeLeaving, inHousehold, installedOpeners, installOpeners } from "../handles/handle.ts"
 import type { Household } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
-import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import type { Boot, Crossed, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
 import { makeReports } from "./reports.ts"
@@ -353,6 +353,14 @@ export const startSession = (host: SessionHost): Session => {
     return initializer === undefined ? undefined : await buildInitializer(initializer)
   }
 
+  const openInitial = (name: string, payload: Crossed): { readonly value: unknown } | EncodedReason => {
+    try {
+      return { value: inHousehold(host.household, () => open(payload)) }
+    } catch (cause) {
+      return reasonOf(cause, "payload", `initializer "${name}"`)
+    }
+  }
+
   const buildInitializer = async (
     initializer: NonNullable<Boot["initializer"]>
   ): Promise<EncodedReason | undefined> => {
@@ -369,7 +377,9 @@ export const startSession = (host: SessionHost): Session => {
       }
       const runtime = await requireEffects()
       if (payload.marked) await requireOpeners()
-      const failure = await runtime.initialize(definition, inHousehold(host.household, () => open(payload)))
+      const opened = openInitial(name, payload)
+      if ("_tag" in opened) return opened
+      const failure = await runtime.initialize(definition, opened.value)
       return failure === undefined ? undefined : {
         _tag: "StartFailed",
         message: `initializer "${name}" of ${module} failed: ${failure.message}`,

@@ -11,6 +11,7 @@ import {
 import { linkTo } from "../../../src/internal/hub/hubs.ts"
 import { ownSlot } from "../../../src/internal/hub/link.ts"
 import { makeLockObject } from "../../../src/internal/hub/lock.ts"
+import { give, run } from "../../../src/internal/memory/lockWord.ts"
 import { makeHub } from "../../../src/internal/hub/server.ts"
 
 const me = {}
@@ -45,6 +46,7 @@ describe("a lock of another process", () => {
       const withdraw = waitToTake(side, me, (outcome) => outcomes.push(outcome))
       await heard()
       // the grant goes out, and we change our mind before it is here
+      run(give(ownSlot), words, 0)
       hub.link.tell(object, "give", undefined)
       assert.notStrictEqual(words[0], ownSlot)
       withdraw()

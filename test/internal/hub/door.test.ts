@@ -22,7 +22,7 @@ const makeDoor = () => {
   const door = openDoor((socket, { pid, ticket }) => {
     visits.push({ socket, pid, ticket })
     for (const check of waits) check()
-  })
+  }, () => {})
   const until = (count: number): Promise<void> =>
     new Promise((resolve) => {
       const check = (): void => {
@@ -182,7 +182,7 @@ describe("a door", () => {
   })
 
   it("has a name and a secret of its own", () => {
-    const doors: Array<Door> = Array.from({ length: 20 }, () => openDoor(() => {}))
+    const doors: Array<Door> = Array.from({ length: 20 }, () => openDoor(() => {}, () => {}))
     for (const  of of["path", "secret"] as const) {
       assert.strictEqual(new Set(doors.map(({ address }) => address[of])).size, 20)
       assert.isTrue(doors.every(({ address }) => address[of].length >= 32))
@@ -195,7 +195,7 @@ describe("a door", () => {
     const worker = new Worker(
       `import { parentPort } from "node:worker_threads"
        const { knock, openDoor } = await import(${JSON.stringify(file)})
-       const { address } = openDoor(() => parentPort.postMessage("in"))
+       const { address } = openDoor(() => parentPort.postMessage("in"), () => {})
        const ending = setInterval(() => {}, 1000)
        parentPort.on("message", () => { clearInterval(ending); parentPort.close() })
        knock(address)`,

@@ -13,6 +13,8 @@ import {
   contended,
   give,
   holderOf,
+  isHeld,
+  run,
   take,
   takeAgain,
   unknownProcess
@@ -176,7 +178,7 @@ const goOn = (state: State, who: number): void => {
       return
     case "giving": {
       const outcome = stepOf(state, actor, give(slotOf(who)))
-      if (outcome !== undefined) actor.at = outcome === "handOver" ? "telling" : actor.after
+      if (outcome !== undefined) actor.at = outcome === "tell" ? "telling" : actor.after
       return
     }
     case "telling":
@@ -188,11 +190,12 @@ const goOn = (state: State, who: number): void => {
   }
 }
 
-/** It has given the lock, has not told the hub, and wants it once more. */
+/** It has given the lock, the hub has not given it on, and it wants it once more. */
 const takeOnceMore = (state: State, who: number): void => {
-  assert.isTrue(stepOf(state, state.actors[who]!, takeAgain(slotOf(who))), "what it has not told of is still its own")
-  enter(state, who)
+  if (stepOf(state, state.actors[who]!, takeAgain(slotOf(who))) === true) enter(state, who)
 }
+
+const isIdleAt = ({ word }: State, who: number): boolean => holderOf(word) === slotOf(who) && !isHeld(word)
 
 const hear = (state: State, who: number): void => {
   const actor = state.actors[who]!
@@ -263,6 +266,7 @@ const drain = ({ granted, object, words }: Hub): Array<Waiting> => {
   while (queue.length <= 10) {
     granted.length = 0
     words[0] = probe.slot | contended
+    run(give(probe.slot), words, 0)
     object.call(probe, "give", undefined, () => {})
     if (granted.length === 0) return queue
     queue.push(granted[0]!)
@@ -270,7 +274,7 @@ const drain = ({ granted, object, words }: Hub): Array<Waiting> => {
   throw new Error("the queue has no end")
 }
 
-interface Run {
+interface Stepping {
   readonly state: State
   readonly found: Array<number>
   at: number
@@ -278,15 +282,15 @@ interface Run {
 }
 
 /** What the hub's object does on shared bytes while this is set is done to a state, and stops after one step. */
-let running: Run | undefined
+let running: Stepping | undefined
 
-const step = (run: Run, action: (state: State) => number): number => {
-  if (run.at < run.found.length) return run.found[run.at++]!
-  if (run.hasStepped) throw paused // no error: nobody sees it
-  run.hasStepped = true
-  run.at++
-  run.found.push(action(run.state))
-  return run.found.at(-1)!
+const step = (stepping: Stepping, action: (state: State) => number): number => {
+  if (stepping.at < stepping.found.length) return stepping.found[stepping.at++]!
+  if (stepping.hasStepped) throw paused // no error: nobody sees it
+  stepping.hasStepped = true
+  stepping.at++
+  stepping.found.push(action(stepping.state))
+  return stepping.found.at(-1)!
 }
 
 const names = ["word", "mark"] as const
@@ -395,7 +399,7 @@ const movesOf = (state: State, plan: Plan): ReadonlyArray<Move> => {
     if (isServed) add("at the hub", who, hubStep)
     if (at === "dead") return
     if (at !== "waiting" && at !== "done") add(at, who, goOn)
-    if (at === "telling" && actor.after === "taking") add("takes it again", who, takeOnceMore)
+    if (at === "taking" && actor.sent.length === 0 && isIdleAt(state, who)) add("takes it again", who, takeOnceMore)
     if (inbox.length > 0 && listens(actor)) add("hears", who, hear)
     if (at === "waiting" && state.interruptions < plan.interruptions) add("is interrupted", who, interrupt, true)
     if (state.deaths < plan.deaths && (at !== "done" || inbox.length > 0)) add("dies", who, die, true)

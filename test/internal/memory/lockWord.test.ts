@@ -8,6 +8,7 @@ import {
   holderOf,
   isHeld,
   lockClosed,
+  passOn,
   run,
   take,
   takeAgain,
@@ -53,16 +54,29 @@ describe("the word of a lock", () => {
     run(take(7), words, 0)
     assert.strictEqual(run(take(8), words, 0), "wait")
     assert.strictEqual(run(take(9), words, 0), "wait")
-    assert.strictEqual(words[0], 7 | contended)
+    assert.strictEqual(words[0]! & contended, contended)
     assert.strictEqual(holderOf(words[0]!), 7)
     assert.isTrue(isHeld(words[0]!))
-    assert.strictEqual(run(give(7), words, 0), "handOver")
+    assert.strictEqual(run(give(7), words, 0), "tell")
     assert.strictEqual(holderOf(words[0]!), 7)
     assert.isFalse(isHeld(words[0]!))
     assert.strictEqual(run(take(8), words, 0), "wait")
     assert.isFalse(run(takeAgain(8), words, 0))
     assert.isTrue(run(takeAgain(7), words, 0))
     assert.strictEqual(words[0], 7 | contended)
+    assert.strictEqual(run(give(7), words, 0), "told", "the hub has not looked yet")
+    assert.strictEqual(run(passOn([{ slot: 8 }], 7), words, 0)?.slot, 8)
+    assert.strictEqual(words[0], 8)
+  })
+
+  it("asks to be told again when the hub has looked while it was held", () => {
+    const words = new Int32Array(new SharedArrayBuffer(16))
+    run(take(7), words, 0)
+    run(take(8), words, 0)
+    assert.strictEqual(run(give(7), words, 0), "tell")
+    run(takeAgain(7), words, 0)
+    assert.isUndefined(run(passOn([{ slot: 8 }], 7), words, 0))
+    assert.strictEqual(run(give(7), words, 0), "tell")
   })
 
   it("has a state beside it: well, closed, or abandoned by somebody", () => {
