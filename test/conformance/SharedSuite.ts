@@ -135,6 +135,21 @@ const locksSuite = ({ claims, layer }: Method): void => {
     }))
 
   if (claims.parallel) {
+    law("a lock that was given goes on while its giver computes", () =>
+      Effect.gen(function*() {
+        const { path, until } = yield* makeEvents
+        const lock = yield* SharedLock.make()
+        const entered = yield* SharedValue.make("int32")
+        const pool = yield* Pool.make({ processes: 3 })
+        const items = ["a", "b", "c"].map((name) => ({ lock, entered, all: 3, name, gate: path }))
+        const outcomes = yield* held(lock)(Effect.gen(function*() {
+          const all = yield* Effect.forkChild(Pool.map(pool, F.givesThenComputes, items, { chunkSize: 1 }), started)
+          for (const { name } of items) yield* until(`${name} waits`)
+          return all
+        }))
+        assert.deepStrictEqual(yield* Fiber.join(outcomes), [true, true, true])
+      }))
+
     law(
       "an interrupted call whose task waits for a lock leaves the queue, and the next one gets it",
       () =>
