@@ -24,6 +24,7 @@ import { count } from "./nativeChild.ts"
 const childFile = fileURLToPath(new URL("nativeChild.ts", import.meta.url))
 const loaderFile = fileURLToPath(new URL("../../../src/internal/memory/native.ts", import.meta.url))
 const hasCompiler = process.platform === "linux" && spawnSync("cc", ["--version"]).status === 0
+const isOff = process.env["EFFECT_MULTIPROCESSING_NATIVE"] === "off"
 const folder = mkdtempSync(join(tmpdir(), "native-"))
 
 const started = new Set<ChildProcess>()
@@ -118,7 +119,7 @@ const failure = (call: () => unknown): NativeError => {
 const addon = native() as Native
 
 describe("the native addon", () => {
-  it.skipIf(!hasCompiler)("is there where a compiler is", () => {
+  it.skipIf(!hasCompiler || isOff)("is there where a compiler is", () => {
     assert.isDefined(native(), whyAbsent())
   })
 
@@ -137,7 +138,8 @@ describe("the native addon", () => {
     writeFileSync(join(place, "package.json"), JSON.stringify(manifest))
     copyFileSync(loaderFile, join(place, "src", "native.ts"))
     writeFileSync(join(place, "src", "main.ts"), code)
-    const run = () => spawnSync(process.execPath, [join(place, "src", "main.ts")], { encoding: "utf8" }).stdout
+    const env = { ...process.env, EFFECT_MULTIPROCESSING_NATIVE: "" }
+    const run = () => spawnSync(process.execPath, [join(place, "src", "main.ts")], { encoding: "utf8", env }).stdout
     assert.match(
       run(),
       /^true there is no prebuilds\/linux-\w+\/effect-multiprocessing.node: .* "npm run build:native"/
