@@ -48,12 +48,12 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { crossingError } from "./internal/codec/payload.ts"
+import { crossingError, encodingFailed } from "./internal/codec/payload.ts"
 import { doesNotFit } from "./internal/codec/reasons.ts"
 import { valueCodec } from "./internal/codec/schema.ts"
 import { connectionOf, ConnectionTypeId, watched } from "./internal/handles/connection.ts"
 import type { ConnectionHandle, Variance } from "./internal/handles/connection.ts"
-import { inHousehold, installOpeners } from "./internal/handles/handle.ts"
+import { inHousehold, installOpeners, restoreAll } from "./internal/handles/handle.ts"
 import { openHandle } from "./internal/handles/openers.ts"
 import * as Line from "./internal/line/line.ts"
 import { decodeMessage, encodeMessage } from "./internal/line/message.ts"
@@ -167,11 +167,9 @@ const encode = ({ codecs, line }: ConnectionHandle, value: unknown): Message => 
 
 type Sent = Effect.Effect<void, ProcessError>
 
-const encodingFailed = (error: unknown): Sent => error instanceof ProcessError ? Effect.fail(error) : Effect.die(error)
-
 const outcome = (why: Line.Why | undefined): Sent => why === undefined ? Effect.void : Effect.fail(failure(why))
 
-const restore = ({ given }: Message): void => given?.forEach(({ restore }) => restore())
+const restore = ({ given }: Message): void => restoreAll(given ?? [])
 
 /** Waits for room, and until the message is safe. */
 const sendWaiting = (handle: ConnectionHandle, message: Message): Sent =>

@@ -37,7 +37,7 @@ import { ArrayTypeId, makeArray } from "./internal/handles/array.ts"
 import type { ArrayHandle } from "./internal/handles/array.ts"
 import { modified } from "./internal/memory/kinds.ts"
 import type { Views } from "./internal/memory/kinds.ts"
-import { checkedIndex, checkedKind, checkedLength, checkedNumber } from "./internal/sync/checks.ts"
+import { checkedCount, checkedIndex, checkedKind, checkedNumber } from "./internal/sync/checks.ts"
 import { effectLast, hold, recovering } from "./internal/sync/locking.ts"
 import type { Locked } from "./internal/sync/locking.ts"
 import { owned } from "./internal/sync/owned.ts"
@@ -107,7 +107,7 @@ export const make = <K extends Kind>(
     checkedKind(kind, "SharedArray.make")
     const elements = typeof lengthOrInitial === "object" ? Array.from(lengthOrInitial) : undefined
     elements?.forEach((element) => checkedNumber(kind, element, "SharedArray.make"))
-    const length = elements?.length ?? checkedLength(lengthOrInitial, "SharedArray.make")
+    const length = elements?.length ?? checkedCount(lengthOrInitial, 0, "SharedArray.make: the length")
     return owned("SharedArray.make", () => {
       const { handle, release } = makeArray(kind, length)
       elements?.forEach((element, index) => handle.numbers.store(index, element))

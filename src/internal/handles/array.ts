@@ -2,16 +2,14 @@
  * Numbers side by side in shared bytes, with one lock before them.
  */
 import type { ObjectReference } from "../hub/link.ts"
-import { allocate } from "../memory/arena.ts"
 import { bytesPerElement, numbersAt } from "../memory/kinds.ts"
 import type { Kind, Numbers } from "../memory/kinds.ts"
 import { openPlace, refusalOf, writePlace } from "./bytes.ts"
 import type { Place, PlaceData } from "./bytes.ts"
 import { invariant, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
-import { makeLock, openLock, referToLock, removeLock } from "./lock.ts"
+import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
 import type { LockSide } from "./lock.ts"
-import { lockWordsAt } from "./value.ts"
 
 export const ArrayTypeId = "~effect-multiprocessing/SharedArray" as const
 
@@ -50,12 +48,7 @@ export const makeArray = <K extends Kind>(
   kind: K,
   length: number
 ): { readonly handle: ArrayHandle<K>; readonly release: () => void } => {
-  const cell = allocate(elementsAfter + length * bytesPerElement(kind))
-  const lock = makeLock(lockWordsAt(cell), 0, "poison")
-  const release = (): void => {
-    removeLock(lock)
-    cell.release()
-  }
+  const { cell, lock, release } = makeLockedCell(elementsAfter + length * bytesPerElement(kind), 0, "poison")
   return { handle: makeArrayHandle(kind, length, cell, lock), release }
 }
 

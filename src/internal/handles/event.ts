@@ -6,7 +6,6 @@ import { eventBytes, makeEventObject, State } from "../hub/event.ts"
 import type { ObjectReference } from "../hub/link.ts"
 import { allocate } from "../memory/arena.ts"
 import { isGone } from "../memory/gone.ts"
-
 import { openPlace, refusalOf, writePlace } from "./bytes.ts"
 import type { Place, PlaceData } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"

@@ -7,7 +7,10 @@ import { ownHub } from "../hub/hubs.ts"
 import type { Link, ObjectReference } from "../hub/link.ts"
 import { makeLockObject } from "../hub/lock.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
-import { give, isHeld, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
+import { give, isHeld, lockBytes, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
+import { allocate } from "../memory/arena.ts"
+import type { Cell } from "../memory/arena.ts"
+import type { Place } from "./bytes.ts"
 import { linkOf, referTo } from "./home.ts"
 import type { Home } from "./home.ts"
 import { gone } from "../memory/gone.ts"
@@ -61,13 +64,31 @@ const sideOf = (words: Int32Array, index: number, object: number, hub: Address |
 })
 
 /** A lock of this process. */
-export const makeLock = (words: Int32Array, index: number, onOwnerDeath: OnOwnerDeath): LockSide =>
+const makeLock = (words: Int32Array, index: number, onOwnerDeath: OnOwnerDeath): LockSide =>
   sideOf(words, index, ownHub().put(makeLockObject(words, index, onOwnerDeath)), undefined)
 
 /** Its scope has ended: whoever waits, and whoever will, is told. */
-export const removeLock = (side: LockSide): void => {
+const removeLock = (side: LockSide): void => {
   Atomics.store(side.words, stateAt(side.index), lockClosed)
   ownHub().remove(side.object)
+}
+
+export const lockWordsAt = ({ offset, segment }: Place, after = 0): Int32Array =>
+  new Int32Array(segment.buffer, offset + after, lockBytes / Int32Array.BYTES_PER_ELEMENT)
+
+/** A new cell of so many bytes, with a lock in it after so many. */
+export const makeLockedCell = (
+  size: number,
+  after: number,
+  onOwnerDeath: OnOwnerDeath
+): { readonly cell: Cell; readonly lock: LockSide; readonly release: () => void } => {
+  const cell = allocate(size)
+  const lock = makeLock(lockWordsAt(cell, after), 0, onOwnerDeath)
+  const release = (): void => {
+    removeLock(lock)
+    cell.release()
+  }
+  return { cell, lock, release }
 }
 
 /** Throws a `Gone` when its scope has ended: what was sent would be of no use there. */

@@ -3,15 +3,13 @@
  */
 import type { ObjectReference } from "../hub/link.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
-import { allocate } from "../memory/arena.ts"
 import { lockBytes } from "../memory/lockWord.ts"
 import { openPlace, refusalOf, writePlace } from "./bytes.ts"
 import type { Place, PlaceData } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
-import { makeLock, openLock, referToLock, removeLock } from "./lock.ts"
+import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
 import type { LockSide } from "./lock.ts"
-import { lockWordsAt } from "./value.ts"
 
 export const LockTypeId = "~effect-multiprocessing/SharedLock" as const
 
@@ -37,12 +35,7 @@ export const makeSharedLock = (
   reentrant: boolean,
   onOwnerDeath: OnOwnerDeath
 ): { readonly handle: LockHandle; readonly release: () => void } => {
-  const cell = allocate(lockBytes)
-  const lock = makeLock(lockWordsAt(cell), 0, onOwnerDeath)
-  const release = (): void => {
-    removeLock(lock)
-    cell.release()
-  }
+  const { cell, lock, release } = makeLockedCell(lockBytes, 0, onOwnerDeath)
   return { handle: makeLockHandle(reentrant, cell, lock), release }
 }
 

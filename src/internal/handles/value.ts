@@ -1,7 +1,6 @@
 /**
  * A number in shared bytes, with its lock behind it.
  */
-import { allocate } from "../memory/arena.ts"
 import { numbersAt } from "../memory/kinds.ts"
 import type { Kind, Numbers, Of } from "../memory/kinds.ts"
 import { lockBytes } from "../memory/lockWord.ts"
@@ -9,7 +8,7 @@ import { openPlace, refusalOf, writePlace } from "./bytes.ts"
 import type { Place, PlaceData } from "./bytes.ts"
 import { invariant, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
-import { makeLock, openLock, referToLock, removeLock } from "./lock.ts"
+import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
 import type { LockSide } from "./lock.ts"
 import type { ObjectReference } from "../hub/link.ts"
 
@@ -30,9 +29,6 @@ interface ValueData extends PlaceData {
   readonly lock: ObjectReference
 }
 
-export const lockWordsAt = ({ offset, segment }: Place): Int32Array =>
-  new Int32Array(segment.buffer, offset, lockBytes / Int32Array.BYTES_PER_ELEMENT)
-
 const makeValueHandle = <K extends Kind>(kind: K, place: Place, lock: LockSide): ValueHandle<K> =>
   makeHandle({
     [ValueTypeId]: invariant<K>,
@@ -45,24 +41,17 @@ const makeValueHandle = <K extends Kind>(kind: K, place: Place, lock: LockSide):
     write: (border): ValueData => ({ ...writePlace(place, border), kind, lock: referToLock(lock) })
   })
 
-const lockPlace = ({ offset, segment }: Place): Int32Array => lockWordsAt({ segment, offset: offset + valueBytes })
-
 export const makeValue = <K extends Kind>(
   kind: K,
   initial: Of<K> | undefined
 ): { readonly handle: ValueHandle<K>; readonly release: () => void } => {
-  const cell = allocate(valueBytes + lockBytes)
-  const lock = makeLock(lockPlace(cell), 0, "poison")
+  const { cell, lock, release } = makeLockedCell(valueBytes + lockBytes, valueBytes, "poison")
   const handle = makeValueHandle(kind, cell, lock)
   if (initial !== undefined) handle.numbers.store(0, initial)
-  const release = (): void => {
-    removeLock(lock)
-    cell.release()
-  }
   return { handle, release }
 }
 
 export const openValue = ({ kind, lock, ...data }: ValueData): ValueHandle<Kind> => {
   const place = openPlace(data)
-  return makeValueHandle(kind, place, openLock(lockPlace(place), 0, lock))
+  return makeValueHandle(kind, place, openLock(lockWordsAt(place, valueBytes), 0, lock))
 }

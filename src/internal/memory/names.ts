@@ -75,10 +75,13 @@ export const findName = (
   }
   let text = ""
   const socket = connect({ path: pathOf(name) })
-  const settle = (outcome: Parameters<typeof onDone>[0]): void => {
+  const stop = (): void => {
     clearTimeout(timer)
     socket.removeAllListeners("data").removeAllListeners("close")
     socket.destroy()
+  }
+  const settle = (outcome: Parameters<typeof onDone>[0]): void => {
+    stop()
     onDone(outcome)
   }
   const timer = setTimeout(
@@ -106,11 +109,7 @@ export const findName = (
     }
   })
   socket.on("close", () => settle(readAnswer(text)))
-  return () => {
-    clearTimeout(timer)
-    socket.removeAllListeners("data").removeAllListeners("close")
-    socket.destroy()
-  }
+  return stop
 }
 
 const isCount = (u: unknown): u is number => typeof u === "number" && Number.isSafeInteger(u) && u >= 0

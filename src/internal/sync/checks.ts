@@ -20,11 +20,6 @@ export const checkedNumber = (kind: Kind, value: unknown, what: string): void =>
   }
 }
 
-export const checkedLength = (length: unknown, what: string): number => {
-  if (typeof length === "number" && Number.isSafeInteger(length) && length >= 0) return length
-  throw new RangeError(`${what}: the length must be a whole number of 0 or more, but it is ${show(length)}.`)
-}
-
 export const checkedIndex = (index: number, length: number, what: string): number => {
   if (Number.isInteger(index) && index >= 0 && index < length) return index
   throw new RangeError(
