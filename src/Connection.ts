@@ -40,7 +40,6 @@ import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type { Pipeable } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
@@ -58,6 +57,7 @@ import { openHandle } from "./internal/handles/openers.ts"
 import * as Line from "./internal/line/line.ts"
 import { decodeMessage, encodeMessage } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
+import { isAboutToYield } from "./internal/sync/asking.ts"
 import { closedError } from "./internal/sync/owned.ts"
 import { Closed, CodecFailed, ProcessError } from "./ProcessError.ts"
 
@@ -290,13 +290,10 @@ const receiveWaiting = (handle: ConnectionHandle): Receiving =>
     return Effect.sync(stop)
   })
 
-/** A fiber that is about to give way to others could be interrupted there, with the message in its hands. */
-const isAboutToYield = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.currentOpCount + 64 > fiber.cache.maxOpsBeforeYield
-
 const receiveOne = (handle: ConnectionHandle): Receiving =>
   Effect.withFiber((fiber): Receiving => {
     if (Line.isAwaited(handle.line)) return receiveWaiting(handle)
+    // it could be interrupted there with the message in its hands
     if (isAboutToYield(fiber)) return Effect.flatMap(Effect.yieldNow, () => receiveOne(handle))
     return attempt(handle) ?? receiveWaiting(handle)
   })

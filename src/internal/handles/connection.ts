@@ -33,13 +33,16 @@ const variance: Variance<never, never> = { _S: () => {}, _R: () => undefined as 
 
 const gone = (message: string): Gone => ({ _tag: "Gone", what: name, message })
 
-const refusal = (line: Line, { many, through }: Border): string | undefined => {
+const refusal = (line: Line, { kept, many, through }: Border): string | undefined => {
   const { local } = line.end
   if (local === "moved") throw gone(`This Connection was sent away already: it lives where it was sent to.`)
   if (local === "scope") throw gone("This Connection is closed: the scope that made its pipe has ended.")
   if (local === "closed") throw gone("This Connection is closed.")
   if (many === true) {
     return "It lives in one process, and this goes to every worker: send each worker an end of its own."
+  }
+  if (kept === true) {
+    return "It lives in one process, and nobody knows who will take it from the queue: send it in a payload, or through a pipe."
   }
   return through !== undefined && isOfSamePipe(line, through as Line) // what `borderThrough` gives
     ? "It is an end of the very pipe that it would be sent through: use another pipe, or a payload."

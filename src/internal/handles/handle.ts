@@ -15,6 +15,8 @@ export interface Border {
   readonly through?: object | undefined
   /** What goes is copied for several processes. */
   readonly many?: boolean | undefined
+  /** What goes is kept until somebody takes it, perhaps one after the other. */
+  readonly kept?: boolean | undefined
 }
 
 /** Of a handle that is used up by being written: it lives where it is opened. */

@@ -7,6 +7,7 @@ import { openCondition } from "./condition.ts"
 import { openEvent } from "./event.ts"
 import { openConnection } from "./connection.ts"
 import type { Handle, OpenHandle } from "./handle.ts"
+import { openQueue } from "./queue.ts"
 import { openSemaphore } from "./semaphore.ts"
 import { openSharedLock } from "./sharedLock.ts"
 import { openMemory } from "./sharedMemory.ts"
@@ -23,6 +24,7 @@ const openers: Readonly<Record<string, Open>> = {
   SharedEvent: openEvent,
   SharedLock: openSharedLock,
   SharedMemory: openMemory,
+  SharedQueue: openQueue,
   SharedSemaphore: openSemaphore,
   SharedValue: openValue
 }

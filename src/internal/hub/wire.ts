@@ -1,6 +1,7 @@
 /**
  * What is said on a connection to a hub.
  */
+import { isFrameTooLarge } from "../protocol/frames.ts"
 import type { Outcome } from "./link.ts"
 
 export const Word = { Ask: 1, Withdraw: 2, Welcome: 3, Outcome: 4 } as const
@@ -23,11 +24,20 @@ export interface Outbox<A> {
 
 export const makeOutbox = <A>(post: (batch: ReadonlyArray<A>) => void): Outbox<A> => {
   let outbox: Array<A> = []
+  /** What is too large together goes one by one. */
+  const postAll = (batch: ReadonlyArray<A>): void => {
+    try {
+      post(batch)
+    } catch (cause) {
+      if (batch.length === 1 || !isFrameTooLarge(cause)) throw cause
+      for (const message of batch) post([message])
+    }
+  }
   const flush = (): void => {
     if (outbox.length === 0) return
     const batch = outbox
     outbox = []
-    post(batch)
+    postAll(batch)
   }
   return {
     say: (message) => {

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
 import { linkOf, tell } from "../handles/home.ts"
 import type { Home } from "../handles/home.ts"
@@ -82,3 +83,14 @@ export const holding = <A, B, E, R>(
 /** What the object is told, and does not answer. */
 export const telling = ({ home }: Asked, operation: string) => (argument: unknown): void =>
   tell(home, operation, argument)
+
+/** It could be interrupted there. */
+export const isAboutToYield = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.currentOpCount + 64 > fiber.cache.maxOpsBeforeYield
+
+/**
+ * For what takes something out: a fiber that is about to give way to others could be interrupted there, with that in its
+ * hands. So it gives way before.
+ */
+export const inOneGo = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => isAboutToYield(fiber) ? Effect.flatMap(Effect.yieldNow, () => effect) : effect)
