@@ -6,6 +6,7 @@
  * child loads the table when the first handle comes: most never see one, and it leads to sockets and shared memory.
  */
 import { inspect } from "node:util"
+import { perThread } from "../memory/perThread.ts"
 
 /** What the border can do. */
 export interface Border {
@@ -76,27 +77,35 @@ export const makeHandle = <F extends object>(fields: F, crosses: Crossing): F & 
 /** Throws a `Gone` where what the handle stands for is gone. */
 export type OpenHandle = (name: string, data: unknown) => Handle
 
-const key = Symbol.for("effect-multiprocessing/openers")
-const holder = globalThis as { [key]?: OpenHandle }
-
-export const installOpeners = (open: OpenHandle): void => {
-  holder[key] = open
-}
-
-/** Undefined until any copy of this package in this thread has installed them. */
-export const installedOpeners = (): OpenHandle | undefined => holder[key]
-
 /** Tells that what this data stands for will not be opened. */
 export type Forsake = (name: string, data: unknown) => void
 
-const forsakeKey = Symbol.for("effect-multiprocessing/forsake")
-const forsakeHolder = globalThis as { [forsakeKey]?: Forsake }
+/** Calls back when nothing that was sent from here is still here: then the process may end. */
+export type BeforeLeaving = (done: () => void) => void
 
-export const installForsake = (forsake: Forsake): void => {
-  forsakeHolder[forsakeKey] = forsake
+/** What any copy of this package in this thread has loaded. */
+interface Installed {
+  open: OpenHandle | undefined
+  forsake: Forsake | undefined
+  beforeLeaving: BeforeLeaving | undefined
 }
 
-export const installedForsake = (): Forsake | undefined => forsakeHolder[forsakeKey]
+const installed = perThread<Installed>(
+  "handles",
+  () => ({ open: undefined, forsake: undefined, beforeLeaving: undefined })
+)
+
+export const installOpeners = (open: OpenHandle): void => {
+  installed.open = open
+}
+
+export const installedOpeners = (): OpenHandle | undefined => installed.open
+
+export const installForsake = (forsake: Forsake): void => {
+  installed.forsake = forsake
+}
+
+export const installedForsake = (): Forsake | undefined => installed.forsake
 
 /** A child without a process of its own, and what was opened in it: that ends with it, as with a process. */
 export type Household = Set<{ readonly leave: () => void }>
@@ -120,18 +129,12 @@ export const leaveHousehold = (there: Household): void => {
   for (const { leave } of there) leave()
 }
 
-/** Calls back when nothing that was sent from here is still here: then the process may end. */
-export type BeforeLeaving = (done: () => void) => void
-
-const leavingKey = Symbol.for("effect-multiprocessing/leaving")
-const leavingHolder = globalThis as { [leavingKey]?: BeforeLeaving }
-
 export const installBeforeLeaving = (beforeLeaving: BeforeLeaving): void => {
-  leavingHolder[leavingKey] = beforeLeaving
+  installed.beforeLeaving = beforeLeaving
 }
 
 export const beforeLeaving: BeforeLeaving = (done) => {
-  const wait = leavingHolder[leavingKey]
+  const wait = installed.beforeLeaving
   if (wait === undefined) done()
   else wait(done)
 }

@@ -14,6 +14,7 @@ import type { Place } from "./bytes.ts"
 import { linkOf, referTo } from "./home.ts"
 import type { Home } from "./home.ts"
 import { gone } from "../memory/gone.ts"
+import { makeWeakTable, perThread } from "../memory/perThread.ts"
 
 /** The one of this process for a lock, however many handles there are. */
 export interface LockSide extends Home {
@@ -37,20 +38,9 @@ const turnMillis = 0.5
 
 // ---------------------------------------------------------------------------------------------------- making, opening
 
-const key = Symbol.for("effect-multiprocessing/locks")
-const known = ((globalThis as { [key]?: Map<string, WeakRef<LockSide>> })[key] ??= new Map<string, WeakRef<LockSide>>())
-
-const forget = new FinalizationRegistry<string>((name) => {
-  if (known.get(name)?.deref() === undefined) known.delete(name)
-})
+const known = perThread("locks", makeWeakTable<LockSide>)
 
 const nameOf = ({ hub, object }: ObjectReference): string => `${hub.path} ${object}`
-
-const remember = (name: string, side: LockSide): LockSide => {
-  known.set(name, new WeakRef(side))
-  forget.register(side, name)
-  return side
-}
 
 const sideOf = (words: Int32Array, index: number, object: number, hub: Address | undefined): LockSide => ({
   words,
@@ -97,14 +87,14 @@ export const referToLock = (side: LockSide): ObjectReference => {
   const reference = referTo(side)
   // it may come back, and is then the same lock
   const name = nameOf(reference)
-  if (side.hub === undefined && known.get(name)?.deref() !== side) remember(name, side)
+  if (side.hub === undefined && known.get(name) !== side) known.set(name, side)
   return reference
 }
 
 /** The lock that a reference stands for. */
 export const openLock = (words: Int32Array, index: number, reference: ObjectReference): LockSide => {
   const name = nameOf(reference)
-  return known.get(name)?.deref() ?? remember(name, sideOf(words, index, reference.object, reference.hub))
+  return known.get(name) ?? known.set(name, sideOf(words, index, reference.object, reference.hub))
 }
 
 // ---------------------------------------------------------------------------------------------------- taking, giving

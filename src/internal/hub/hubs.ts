@@ -1,9 +1,7 @@
 /**
  * The hub of this process (of this thread, where it is one), and the links to all hubs.
- *
- * They hang on `globalThis`: the bundled runner and the package are two evaluations of this file in one child, and a process
- * has one hub.
  */
+import { perThread } from "../memory/perThread.ts"
 import { connectTo } from "./client.ts"
 import type { Address } from "./door.ts"
 import type { Link } from "./link.ts"
@@ -15,10 +13,7 @@ interface Hubs {
   readonly links: Map<string, Link>
 }
 
-const key = Symbol.for("effect-multiprocessing/hubs")
-const holder = globalThis as { [key]?: Hubs }
-
-const hubs = (): Hubs => holder[key] ??= { own: makeHub(), links: new Map() }
+const hubs = (): Hubs => perThread("hubs", () => ({ own: makeHub(), links: new Map() }))
 
 export const ownHub = (): Hub => hubs().own
 

@@ -11,6 +11,7 @@ import { linkTo, ownHub } from "../hub/hubs.ts"
 import type { Link, Outcome } from "../hub/link.ts"
 import { makePipeObject } from "../hub/pipe.ts"
 import type { Claiming, Leaving, Told } from "../hub/pipe.ts"
+import { perThread } from "../memory/perThread.ts"
 import {
   accepts,
   arrivedAt,
@@ -43,9 +44,8 @@ import type { Ear, Wire } from "./wire.ts"
 
 export type { Line, Why }
 
-const key = Symbol.for("effect-multiprocessing/lines")
 /** The ends of this process that the other end may come to, by ticket. */
-const lines = ((globalThis as { [key]?: Map<string, Line> })[key] ??= new Map<string, Line>())
+const lines = perThread("lines", () => new Map<string, Line>())
 
 const patienceMillis = 10_000
 /** How long what was sent before the end of a scope may be on its way. */

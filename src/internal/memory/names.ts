@@ -7,6 +7,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { connect, createServer } from "node:net"
 import { native } from "./native.ts"
 import { isOfThisUser } from "./peers.ts"
+import { perThread } from "./perThread.ts"
 import { referTo } from "./segments.ts"
 import type { Segment, SegmentReference } from "./segments.ts"
 
@@ -18,8 +19,7 @@ export type NameFailure =
 const patienceMillis = 10_000
 const longestAnswer = 4096
 
-const key = Symbol.for("effect-multiprocessing/names")
-const ofThread = ((globalThis as { [key]?: Map<string, Segment> })[key] ??= new Map<string, Segment>())
+const ofThread = perThread("names", () => new Map<string, Segment>())
 
 /** A user's names are no other user's. */
 const pathOf = (name: string): string =>

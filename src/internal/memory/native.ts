@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
+import { perThread } from "./perThread.ts"
 
 /** What went wrong in a call of the addon that was well formed; a malformed one throws a TypeError or a RangeError. */
 export interface NativeError extends Error {
@@ -44,10 +45,6 @@ interface Loaded {
 }
 
 const version = 1
-
-/** Several copies of this module may live in one realm: the bundled runner has its own. */
-const cacheKey = Symbol.for(`effect-multiprocessing/native/${version}`)
-const cache = globalThis as { [cacheKey]?: Loaded }
 
 const fileName = "effect-multiprocessing.node"
 
@@ -95,7 +92,7 @@ const load = (): Loaded => {
 const whyNotShared =
   `Node ${process.versions.node} cannot map memory as a SharedArrayBuffer: use Node >= 22.23.3, 24.16 or 26.1`
 
-const loaded = (): Loaded => cache[cacheKey] ??= load()
+const loaded = (): Loaded => perThread(`native/${version}`, load)
 
 /** The addon; undefined where it is missing or switched off. Loaded at the first call. */
 export const native = (): Native | undefined => loaded().native

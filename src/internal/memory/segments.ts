@@ -5,12 +5,12 @@
  * get the buffer, other processes map the file through the descriptor of the process that made it. Elsewhere it is a
  * plain SharedArrayBuffer, which reaches threads only.
  *
- * A process maps a segment once for each of its threads that was not given the buffer: the table says what is there. It
- * hangs on `globalThis`, because the bundled runner and the package are two evaluations of this file in one child.
+ * A process maps a segment once for each of its threads that was not given the buffer: the table says what is there.
  */
 import { closeSync, openSync } from "node:fs"
 import { gone, isGone } from "./gone.ts"
 import { native, whyAbsent } from "./native.ts"
+import { makeWeakTable, perThread } from "./perThread.ts"
 
 export interface Segment {
   /** The same in every process. */
@@ -33,19 +33,7 @@ export interface SegmentReference extends Omit<Segment, "buffer"> {
   readonly buffer: SharedArrayBuffer | undefined
 }
 
-const key = Symbol.for("effect-multiprocessing/segments")
-const holder = globalThis as { [key]?: Map<string, WeakRef<SharedArrayBuffer>> }
-const known = holder[key] ??= new Map<string, WeakRef<SharedArrayBuffer>>()
-
-const forget = new FinalizationRegistry<string>((id) => {
-  if (known.get(id)?.deref() === undefined) known.delete(id)
-})
-
-const remember = (id: string, buffer: SharedArrayBuffer): SharedArrayBuffer => {
-  known.set(id, new WeakRef(buffer))
-  forget.register(buffer, id)
-  return buffer
-}
+const known = perThread("segments", makeWeakTable<SharedArrayBuffer>)
 
 /** A descriptor may have come to stand for something else: the last bytes of a segment say which one it is. */
 const labelBytes = 64
@@ -64,13 +52,13 @@ export const createSegment = (size: number): Segment => {
   const total = roundUp(size) + labelBytes
   const addon = native()
   if (addon === undefined || !addon.canShare) {
-    return { id, buffer: remember(id, new SharedArrayBuffer(total)), size, source: undefined }
+    return { id, buffer: known.set(id, new SharedArrayBuffer(total)), size, source: undefined }
   }
   const fd = addon.createSegment(total)
   try {
     const buffer = addon.mapSegment(fd, total)
     new Uint8Array(buffer, total - labelBytes).set(label)
-    return { id, buffer: remember(id, buffer), size, source: { pid: process.pid, fd } }
+    return { id, buffer: known.set(id, buffer), size, source: { pid: process.pid, fd } }
   } catch (cause) {
     addon.closeSegment(fd)
     throw cause
@@ -104,7 +92,7 @@ const map = (id: string, size: number, source: Source): SharedArrayBuffer => {
   try {
     const buffer = addon.mapSegment(fd, roundUp(size) + labelBytes)
     if (labelOf(buffer) !== id) throw gone()
-    return remember(id, buffer)
+    return known.set(id, buffer)
   } catch (cause) {
     throw isGone(cause) ? cause : gone(cause)
   } finally {
@@ -114,9 +102,9 @@ const map = (id: string, size: number, source: Source): SharedArrayBuffer => {
 
 /** The segment that a reference from another thread or process stands for. Throws {@link Gone}. */
 export const openSegment = ({ buffer, id, size, source }: SegmentReference): Segment => {
-  const mapped = known.get(id)?.deref()
+  const mapped = known.get(id)
   if (mapped !== undefined) return { id, buffer: mapped, size, source }
-  if (buffer !== undefined) return { id, buffer: remember(id, buffer), size, source }
+  if (buffer !== undefined) return { id, buffer: known.set(id, buffer), size, source }
   if (source === undefined) throw gone()
   return { id, buffer: map(id, size, source), size, source }
 }
