@@ -36,7 +36,7 @@ import type { Pipeable } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { EventTypeId, isSurelySet, makeEvent, readEvent } from "./internal/handles/event.ts"
+import { clearHere, EventTypeId, isSurelySet, makeEvent, readEvent, setHere } from "./internal/handles/event.ts"
 import type { EventHandle } from "./internal/handles/event.ts"
 import { ask } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
@@ -96,7 +96,7 @@ export const make = (set = false): Effect.Effect<SharedEvent, ProcessError, Scop
  * @since 0.1.0
  */
 export const set = (self: SharedEvent): Effect.Effect<void, ProcessError> =>
-  Effect.suspend(() => Effect.asVoid(ask(askedOf(self), "set")))
+  Effect.suspend(() => setHere(handleOf(self)) ? Effect.void : Effect.asVoid(ask(askedOf(self), "set")))
 
 /**
  * It has not happened yet, again: whoever waits from now on, waits.
@@ -105,7 +105,7 @@ export const set = (self: SharedEvent): Effect.Effect<void, ProcessError> =>
  * @since 0.1.0
  */
 export const clear = (self: SharedEvent): Effect.Effect<void, ProcessError> =>
-  Effect.suspend(() => Effect.asVoid(ask(askedOf(self), "clear")))
+  Effect.suspend(() => clearHere(handleOf(self)) ? Effect.void : Effect.asVoid(ask(askedOf(self), "clear")))
 
 /**
  * Is it set, at this moment?

@@ -24,9 +24,12 @@
  *
  * **What it costs**
  *
- * A question to the hub of the process that made it, and its answer: in the owner's process that is a call, from another one
- * a message each way, also when permits are free. It needs no shared memory, so it crosses to every process. A process whose
- * event loop is blocked gives out no permits of its own semaphores.
+ * In the owner's process a call. From another one the first take is a question to that process and its answer; what is put
+ * back while nobody waits lies idle where it was used, and is taken again by one atomic operation, without a message. When
+ * others want it, it is taken away, wherever it lies.
+ *
+ * It crosses to every process, also where shared memory does not reach, or where more than fifteen processes beside the owner use it: there each
+ * take and each release is a message. A process whose event loop is blocked gives out no permits of its own semaphores.
  *
  * | to have | use |
  * |---|---|
@@ -41,10 +44,17 @@ import type { Pipeable } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { makeSemaphore, SemaphoreTypeId } from "./internal/handles/semaphore.ts"
+import {
+  givePermits,
+  makeSemaphore,
+  permitsGranted,
+  releasePermits,
+  SemaphoreTypeId,
+  takePermits
+} from "./internal/handles/semaphore.ts"
 import type { SemaphoreHandle } from "./internal/handles/semaphore.ts"
 import { tooMany } from "./internal/hub/semaphore.ts"
-import { ask, holding, obtain, telling } from "./internal/sync/asking.ts"
+import { ask, holding, inOneGo, obtain } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { owned } from "./internal/sync/owned.ts"
@@ -83,10 +93,16 @@ export const schema: Schema.Codec<SharedSemaphore, SharedSemaphore> = Schema.dec
   expected: "a SharedSemaphore"
 })
 
-const askedOf = (self: SharedSemaphore): Asked => {
-  const { home } = self as SharedSemaphore & SemaphoreHandle // every SharedSemaphore is made here or by the codec
-  return { name: "SharedSemaphore", home }
-}
+/** Every SharedSemaphore is made here or by the codec. */
+const handleOf = (self: SharedSemaphore): SemaphoreHandle => self as SharedSemaphore & SemaphoreHandle
+
+const askedOf = ({ home }: SemaphoreHandle): Asked => ({ name: "SharedSemaphore", home })
+
+/** The hub says where those may lie idle that it has given. */
+const askedFor = (handle: SemaphoreHandle, count: number): Asked => ({
+  ...askedOf(handle),
+  hear: (at) => permitsGranted(handle, count, at as number)
+})
 
 /**
  * A new semaphore with so many permits, which belongs to this scope: when it ends, everybody who waits, and will, fails with
@@ -171,9 +187,14 @@ export const withPermits: {
 
 const using = <A, E, R>(self: SharedSemaphore, permits: number, effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
-    const asked = askedOf(self)
+    const handle = handleOf(self)
     const count = checkedTake(self, permits, "SharedSemaphore.withPermits")
-    return holding(asked, "take", count, telling(asked, "release"), (_, restore) => restore(effect))
+    const giveBack = (): undefined => void givePermits(handle, count)
+    return Effect.uninterruptibleMask((restore) =>
+      takePermits(handle, count)
+        ? Effect.onExitPrimitive(restore(effect), giveBack)
+        : restore(holding(askedFor(handle, count), "take", count, giveBack, (_, restore) => restore(effect)))
+    )
   })
 
 /**
@@ -194,13 +215,10 @@ const using = <A, E, R>(self: SharedSemaphore, permits: number, effect: Effect.E
  */
 export const take = (self: SharedSemaphore, permits: number): Effect.Effect<number, ProcessError> =>
   Effect.suspend(() => {
-    const asked = askedOf(self)
-    return obtain<number>(
-      asked,
-      "take",
-      checkedTake(self, permits, "SharedSemaphore.take"),
-      telling(asked, "release")
-    )
+    const handle = handleOf(self)
+    const count = checkedTake(self, permits, "SharedSemaphore.take")
+    const asking = obtain<number>(askedFor(handle, count), "take", count, () => givePermits(handle, count))
+    return inOneGo(Effect.suspend(() => takePermits(handle, count) ? Effect.succeed(count) : Effect.as(asking, count)))
   })
 
 /**
@@ -223,8 +241,11 @@ export const take = (self: SharedSemaphore, permits: number): Effect.Effect<numb
 export const release = (self: SharedSemaphore, permits: number): Effect.Effect<number, ProcessError> =>
   Effect.suspend(() => {
     const count = checkedCount(permits, 1, "SharedSemaphore.release: permits")
+    const handle = handleOf(self)
+    const free = releasePermits(handle, count)
+    if (free !== undefined) return Effect.succeed(free)
     return Effect.flatMap(
-      ask<number>(askedOf(self), "release", count),
+      ask<number>(askedOf(handle), "release", count),
       (free) => free === tooMany ? Effect.die(releasedTooMany(self, count)) : Effect.succeed(free)
     )
   })

@@ -233,6 +233,27 @@ const semaphores = ({ claims, law, reaches }: Setting): void => {
       isClosed(yield* Effect.exit(run(F.takes, { semaphore: it, permits: 1 })), "SharedSemaphore")
     }))
 
+  if (reaches && claims.exits) {
+    law("who uses what nobody else wants asks nobody: its owner computes meanwhile", () =>
+      Effect.gen(function*() {
+        const events = yield* makeEvents
+        const { path } = events
+        const semaphore = yield* SharedSemaphore.make(3, { bounded: true })
+        const event = yield* SharedEvent.make()
+        const rounds = yield* SharedValue.make("int32")
+        const child = yield* start(F.alone, { semaphore, permits: 2, event, rounds, path, name: "child" })
+        yield* events.until("child begins")
+        const until = Date.now() + 20_000
+        // no message is read meanwhile
+        while (Effect.runSync(SharedValue.get(rounds)) < 1000 && Date.now() < until);
+        assert.strictEqual(yield* SharedValue.get(rounds), 1000)
+        assert.strictEqual(yield* bounded("the child has ended")(Process.join(child)), 3)
+        assert.isFalse(yield* SharedEvent.isSet(event))
+        // what lies idle there is there for others
+        assert.strictEqual(yield* SharedSemaphore.take(semaphore, 3), 3)
+      }))
+  }
+
   if (reaches) {
     law("no more are out than there are, over all children", () =>
       Effect.gen(function*() {

@@ -2,11 +2,10 @@
  * An event: a way to its hub, and the word that says whether it is set. The word saves a question; where shared memory does
  * not reach, it is asked.
  */
-import { eventBytes, makeEventObject, State } from "../hub/event.ts"
+import { clearAlone, eventBytes, makeEventObject, setAlone, State } from "../hub/event.ts"
 import type { ObjectReference } from "../hub/link.ts"
 import { allocate } from "../memory/arena.ts"
-import { isGone } from "../memory/gone.ts"
-import { openPlace, refusalOf, writePlace } from "./bytes.ts"
+import { refusalOf, tryOpenPlace, writePlace } from "./bytes.ts"
 import type { Place, PlaceData } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
@@ -55,26 +54,25 @@ export const makeEvent = (set: boolean): { readonly handle: EventHandle; readonl
   return { handle: makeEventHandle(home, cell), release }
 }
 
-/** Whoever cannot map the bytes asks the hub, which knows whether its owner is gone. */
-const tryOpen = (place: PlaceData): Place | undefined => {
-  try {
-    return openPlace(place)
-  } catch (cause) {
-    if (isGone(cause)) return undefined
-    throw cause
-  }
-}
-
 export const openEvent = ({ home, place }: EventData): EventHandle =>
-  makeEventHandle(homeOf(home), place === undefined ? undefined : tryOpen(place))
+  makeEventHandle(homeOf(home), place === undefined ? undefined : tryOpenPlace(place))
 
 /** Undefined when only the hub can say. */
 export const readEvent = ({ words }: EventHandle): boolean | undefined =>
   words === undefined ? undefined : Atomics.load(words, 0) === State.Set
 
-/** It is set, and its hub has been there a moment ago: bytes outlive their owner. */
-export const isSurelySet = (handle: EventHandle): boolean => {
-  if (readEvent(handle) !== true) return false
-  const link = linkOf(handle.home)
+/** Its hub has been there a moment ago: bytes outlive their owner. */
+const isThere = ({ home }: EventHandle): boolean => {
+  const link = linkOf(home)
   return link.slot() > 0 && !link.isClosed()
 }
+
+/** It is set, and nobody has ended it. */
+export const isSurelySet = (handle: EventHandle): boolean => readEvent(handle) === true && isThere(handle)
+
+/** False: that is for the hub. */
+export const setHere = (handle: EventHandle): boolean =>
+  handle.words !== undefined && isThere(handle) && setAlone(handle.words)
+
+export const clearHere = (handle: EventHandle): boolean =>
+  handle.words !== undefined && isThere(handle) && clearAlone(handle.words)

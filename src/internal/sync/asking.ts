@@ -13,6 +13,8 @@ import { closedError } from "./owned.ts"
 export interface Asked {
   readonly name: string
   readonly home: Home
+  /** Hears each answer as it comes, also one that nobody wants any more. */
+  readonly hear?: ((value: unknown) => void) | undefined
 }
 
 /** Remembers what was given, so that it can be given back however the fiber ends. */
@@ -21,7 +23,7 @@ interface Ticket<A> {
 }
 
 const answer = <A>(
-  { home, name }: Asked,
+  { hear, home, name }: Asked,
   operation: string,
   argument: unknown,
   ticket: Ticket<A>,
@@ -30,11 +32,16 @@ const answer = <A>(
   Effect.callback((resume) => {
     const withdraw = linkOf(home).ask(home.object, operation, argument, (outcome) => {
       if (outcome._tag !== "Value") return resume(Effect.fail(closedError(name)))
+      hear?.(outcome.value)
       const value = outcome.value as A // what the object answers to this
       ticket.given = { value }
       resume(Effect.succeed(value))
     })
-    return Effect.sync(() => withdraw((value) => undo(value as A)))
+    const takeBack = (value: unknown): void => {
+      hear?.(value)
+      undo(value as A)
+    }
+    return Effect.sync(() => withdraw(takeBack))
   })
 
 /** For what needs no giving back. */

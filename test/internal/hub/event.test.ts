@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { makeEventObject, State } from "../../../src/internal/hub/event.ts"
+import { clearAlone, makeEventObject, setAlone, State } from "../../../src/internal/hub/event.ts"
 import { drive } from "./drive.ts"
 import type { Question } from "./drive.ts"
 
 type Step =
   | { readonly does: "set" | "clear" | "wait" | "isSet" | "die"; readonly slot: number }
+  | { readonly does: "setAlone" }
+  | { readonly does: "clearAlone" }
   | { readonly does: "withdraw"; readonly index: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -16,6 +18,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       slot: fc.integer({ min: 1, max: 3 })
     })
   },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("setAlone" as const) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("clearAlone" as const) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("withdraw" as const), index: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("die" as const), slot: fc.integer({ min: 1, max: 3 }) }) }
 )
@@ -29,6 +33,13 @@ const follow = (steps: ReadonlyArray<Step>): void => {
   for (const step of steps) {
     if (step.does === "withdraw") {
       event.open()[step.index]?.withdraw()
+    } else if (step.does === "setAlone") {
+      const isAwaited = waits.some((question) => question.isOpen())
+      assert.strictEqual(setAlone(words), !isAwaited, "who waits is let go by the hub")
+      if (!isAwaited) isSet = true
+    } else if (step.does === "clearAlone") {
+      assert.isTrue(clearAlone(words))
+      isSet = false
     } else if (step.does === "die") {
       event.kill(step.slot)
     } else if (step.does === "wait") {
@@ -42,7 +53,8 @@ const follow = (steps: ReadonlyArray<Step>): void => {
       if (step.does === "set") { for (const question of waiting) letGo.add(question) }
     }
     for (const question of waits) assert.strictEqual(question.isAnswered(), letGo.has(question))
-    assert.strictEqual(words[0], isSet ? State.Set : State.Clear)
+    const isAwaited = waits.some((question) => question.isOpen())
+    assert.strictEqual(words[0], isSet ? State.Set : isAwaited ? State.Awaited : State.Clear)
   }
 }
 

@@ -14,7 +14,7 @@ import {
 import { createServer } from "node:net"
 import type { Socket } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { native, whyAbsent } from "../../../src/internal/memory/native.ts"
@@ -22,6 +22,7 @@ import type { Native, NativeError } from "../../../src/internal/memory/native.ts
 import { count } from "./nativeChild.ts"
 
 const childFile = fileURLToPath(new URL("nativeChild.ts", import.meta.url))
+const perThreadFile = fileURLToPath(new URL("../../../src/internal/memory/perThread.ts", import.meta.url))
 const loaderFile = fileURLToPath(new URL("../../../src/internal/memory/native.ts", import.meta.url))
 const hasCompiler = process.platform === "linux" && spawnSync("cc", ["--version"]).status === 0
 const isOff = process.env["EFFECT_MULTIPROCESSING_NATIVE"] === "off"
@@ -136,7 +137,7 @@ describe("the native addon", () => {
     mkdirSync(join(place, "src"), { recursive: true })
     mkdirSync(prebuilt, { recursive: true })
     writeFileSync(join(place, "package.json"), JSON.stringify(manifest))
-    copyFileSync(loaderFile, join(place, "src", "native.ts"))
+    for (const file of [loaderFile, perThreadFile]) copyFileSync(file, join(place, "src", basename(file)))
     writeFileSync(join(place, "src", "main.ts"), code)
     const env = { ...process.env, EFFECT_MULTIPROCESSING_NATIVE: "" }
     const run = () => spawnSync(process.execPath, [join(place, "src", "main.ts")], { encoding: "utf8", env }).stdout
