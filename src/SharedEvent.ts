@@ -25,9 +25,10 @@
  *
  * **What it costs**
  *
- * {@link isSet}, and waiting for what is set already, reads one shared word. Setting, clearing and waiting ask the hub of the
- * process that made it: a process whose event loop is blocked lets nobody go. Where shared memory does not reach
- * (`SharedMemory.reach`) it crosses all the same, and asks the hub each time.
+ * {@link isSet}, and waiting for what is set already, reads one shared word; setting and clearing while nobody waits changes
+ * it. Waiting, and setting when somebody waits, asks the hub of the process that made it: a process whose event loop is
+ * blocked lets nobody go. Where shared memory does not reach (`SharedMemory.reach`) it crosses all the same, and asks the hub
+ * each time.
  *
  * @since 0.1.0
  */

@@ -241,6 +241,19 @@ const examples: Record<string, Example> = {
       assert.match(stdout, /^hello\n/m)
     }
   },
+  "log-pipeline": {
+    args: noArguments,
+    startMethods: both,
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), [
+        "19980 requests, 1987 errors, 20 lines are none",
+        "/                       6743 requests     67.1 MB",
+        "/products/42            4482 requests     44.9 MB",
+        "/products               4422 requests     43.9 MB",
+        "/login                  2209 requests     22.1 MB",
+        "/cart                   2124 requests     21.0 MB"
+      ])
+  },
   factorials: {
     args: noArguments,
     startMethods: "its own",
