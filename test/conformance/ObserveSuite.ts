@@ -1,6 +1,8 @@
 /** What is seen of a pool and of its tasks: logs, spans, metrics, statistics and progress, for every start method. */
+import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, Metric, Option, References, Stream, Tracer } from "effect"
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"
+import { Effect, Exit, Fiber, Layer, Logger, Metric, Option, References, Stream, Tracer } from "effect"
 import { Pool, Process } from "../../src/index.ts"
 import * as O from "../fixtures/observed.ts"
 import * as T from "../fixtures/tasks.ts"
@@ -203,6 +205,31 @@ export const suite = ({ claims, layer, name }: Method): void => {
           for (const { status } of [outer!, inner!]) {
             assert.isTrue(status._tag === "Ended" && Exit.isSuccess(status.exit) && status.endTime >= status.startTime)
           }
+        }))
+
+      law("of tasks are OpenTelemetry's where the caller's are, in one trace", () =>
+        Effect.gen(function*() {
+          const exporter = new InMemorySpanExporter()
+          const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+          const telemetry = Layer.provide(OtelTracer.layer, Layer.succeed(OtelTracer.OtelTracerProvider, provider))
+          const pool = yield* Pool.make({ name: "Traced", processes: 1 })
+          yield* Effect.gen(function*() {
+            const [result] = yield* Pool.map(pool, O.spans, [7]).pipe(Effect.withSpan("call"))
+            const finished = exporter.getFinishedSpans()
+            const [call, outer, inner] = ["call", "outer", "inner"].map((one) => {
+              const found = finished.find((span) => span.name === one)
+              assert.isDefined(found, `no span ${one} was exported`)
+              return found!
+            })
+            assert.match(call!.spanContext().traceId, /^[0-9a-f]{32}$/)
+            assert.deepStrictEqual(result, { traceId: call!.spanContext().traceId, sampled: true })
+            assert.strictEqual(outer!.parentSpanContext?.spanId, call!.spanContext().spanId)
+            assert.strictEqual(inner!.parentSpanContext?.spanId, outer!.spanContext().spanId)
+            for (const span of [outer!, inner!]) {
+              assert.strictEqual(span.spanContext().traceId, call!.spanContext().traceId)
+              assert.strictEqual(span.attributes["worker"], "Traced-worker-1")
+            }
+          }).pipe(Effect.provide(telemetry))
         }))
 
       law("of a task that fails end with its failure", () =>
