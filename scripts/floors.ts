@@ -22,6 +22,7 @@ const floors: Record<string, number> = {
   "internal/hub": 1,
   "internal/handles": 1,
   "internal/line": 1,
+  "internal/listener": 1,
   "internal/sync": 1,
   Connection: 2,
   Pipe: 2,
@@ -51,7 +52,7 @@ const floors: Record<string, number> = {
 /** Imported when the first task needs effect. */
 const loadedLate = new Set(["internal/runner/effects.ts", "internal/runner/observer.ts"])
 const mayUseNode =
-  /^(?:internal\/(?:channel|codec|protocol|start|runner|memory|hub|handles|line)\/|Listener(?:\.ts$|\/))/
+  /^(?:internal\/(?:channel|codec|protocol|start|runner|memory|hub|handles|line|listener)\/|Listener(?:\.ts$|\/))/
 const startMethodFile = /^internal\/start\/(?:inline|threads|spawn|forkServer|fork)\.ts$/
 
 const placeOf = (file: string): string => {

@@ -1,5 +1,6 @@
 /**
- * One end of a pipe: sends messages to the other end and receives from it, wherever in the tree of processes that is.
+ * One end of a pipe, or of a connection that a `Listener` has accepted: sends messages to the other end and receives from it,
+ * wherever that is.
  *
  * ```ts
  * import { Console, Effect } from "effect"
@@ -23,7 +24,8 @@
  *
  * - Messages arrive once, whole, and in the order in which they were sent. An empty message is a message.
  * - An end lives in one process. It may be sent to another, in a payload, a result or a message, at any depth: from then
- *   on it lives there, and the copy that stays behind fails with `Closed`. What was on its way goes with it.
+ *   on it lives there, and the copy that stays behind fails with `Closed`. What was on its way goes with it. (A connection of
+ *   a `Listener` stays where it was made.)
  * - The end of the other side is the end of the messages: after all that was sent before, {@link receive} fails with
  *   `Cause.Done`. That the other process has died counts as its end.
  * - Nobody waits for ever: when the scope that made the pipe has ended, every wait fails with `Closed`.
@@ -59,7 +61,8 @@ import { decodeMessage, encodeMessage } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import { isAboutToYield } from "./internal/sync/asking.ts"
 import { closedError } from "./internal/sync/owned.ts"
-import { Closed, CodecFailed, ProcessError } from "./ProcessError.ts"
+import type { FrameTooLarge } from "./internal/protocol/frames.ts"
+import { Closed, CodecFailed, MessageTooLarge, ProcessError } from "./ProcessError.ts"
 
 // messages may hold handles
 installOpeners(openHandle)
@@ -133,9 +136,11 @@ export const schema = <A = unknown, B = A>(
 const what = "Connection"
 
 const messages: Readonly<Record<Exclude<Line.Why, "scope">, string>> = {
-  closed: "This end of the pipe was closed here.",
+  closed: "This end was closed here: by Connection.close, or because the scope that it belongs to has ended.",
   moved: "This end of the pipe was sent away: it lives where it was sent to. Use it there, or send the other end.",
-  ended: "The other end of the pipe is closed, or its process has ended.",
+  ended: "The other end is closed, or its process has ended.",
+  tooLarge:
+    "It has ended: the other side announced a message that is too large. Raise maxMessageBytes, or send in parts.",
   direction: "This pipe has one direction, and this end is for the other. Pipe.make gives ends that send and receive."
 }
 
@@ -143,6 +148,17 @@ const failure = (why: Line.Why): ProcessError =>
   why === "scope"
     ? closedError(what)
     : new ProcessError({ reason: new Closed({ what, message: `${what}: ${messages[why]}` }) })
+
+/** Its reader learns how large it was. */
+const refused = ({ limit, size }: FrameTooLarge): ProcessError =>
+  new ProcessError({
+    reason: new MessageTooLarge({
+      size,
+      limit,
+      message: `${what}: a message of ${size} bytes was refused, which is more than the limit of ${limit} bytes, ` +
+        "and the connection has ended. Send it in parts, or raise maxMessageBytes on this side."
+    })
+  })
 
 const codecFailed = (issue: unknown): ProcessError =>
   new ProcessError({ reason: new CodecFailed({ phase: "message", message: doesNotFit(what, "message", issue) }) })
@@ -159,7 +175,7 @@ const encode = ({ codecs, line }: ConnectionHandle, value: unknown): Message => 
     encoded = exit.value
   }
   try {
-    return encodeMessage(encoded, Line.borderThrough(line))
+    return encodeMessage(encoded, Line.borderThrough(line), line.behind.limit)
   } catch (cause) {
     throw crossingError(what, "message", cause)
   }
@@ -240,7 +256,8 @@ const sendAll = (handle: ConnectionHandle, values: ReadonlyArray<unknown>, from 
  * - The value is *copied*, when `send` is called.
  * - It fails with `Closed` when the end was closed or sent away, when it is not for sending, when the other end is closed
  *   or its process has died, and when the scope of the pipe has ended; with `CodecFailed` for what cannot cross; with
- *   `MessageTooLarge` above 2 GiB. Nothing was sent then.
+ *   `MessageTooLarge` above 2 GiB, or above the smaller `maxMessageBytes` of the two sides of a `Listener`. Nothing was sent
+ *   then.
  * - Interrupted while it waits for room, it has not sent the message.
  *
  * @category sending
@@ -275,7 +292,9 @@ const attempt = (handle: ConnectionHandle): Received | undefined => {
   const message = Line.receive(handle.line)
   if (message !== undefined) return decode(handle, message)
   const why = Line.whyNotReceive(handle.line)
-  return why === undefined ? undefined : why === "ended" ? done : Exit.fail(failure(why))
+  if (why === undefined || why === "ended") return why && done
+  const { tooLarge } = handle.line
+  return Exit.fail(tooLarge !== undefined && why === "tooLarge" ? refused(tooLarge) : failure(why))
 }
 
 type Receiving = Effect.Effect<unknown, ProcessError | Cause.Done>
@@ -306,7 +325,8 @@ const receiveOne = (handle: ConnectionHandle): Receiving =>
  * - It fails with `Cause.Done` (Python's `EOFError`) when the other end is closed or its process has died, after all that
  *   was sent before.
  * - It fails with `Closed` when this end was closed or sent away, or is not for receiving, and when the scope of the pipe
- *   has ended and nothing is left to read.
+ *   has ended and nothing is left to read; with `MessageTooLarge` when the other side announced more than the
+ *   `maxMessageBytes` of this side, after all that came before: the connection has ended then.
  * - Interrupted, alone or as the loser of a race, it leaves the message where it is.
  * - Several fibers may receive from one end: each message goes to one of them, first come, first served.
  *
@@ -346,7 +366,7 @@ const ready = (handle: ConnectionHandle): Effect.Effect<void> =>
 /** Undefined where it is not known yet. */
 const glance = ({ line }: ConnectionHandle): Exit.Exit<boolean, ProcessError> | undefined => {
   const why = Line.whyNotReceive(line)
-  if (why === "ended") return Exit.succeed(false)
+  if (why === "ended" || why === "tooLarge") return Exit.succeed(false)
   if (why !== undefined) return Exit.fail(failure(why))
   return Line.hasMessage(line) ? Exit.succeed(true) : undefined
 }

@@ -26,7 +26,7 @@ import type { Connection } from "./Connection.ts"
 import { connectionOf } from "./internal/handles/connection.ts"
 import type { Codecs } from "./internal/handles/connection.ts"
 import type { Nature, Side } from "./internal/line/end.ts"
-import { makePipe } from "./internal/line/line.ts"
+import { makePipe } from "./internal/line/pipe.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import type { ProcessError } from "./ProcessError.ts"
 

@@ -38,7 +38,8 @@ export const ExitStatus: Schema.Union<[
 
 /**
  * An item ran longer than the `timeout` of its call allows. The time counts from the start of its run: waiting in the
- * pool's queue is not counted. Its worker was interrupted, and replaced if it did not answer.
+ * pool's queue is not counted. Its worker was interrupted, and replaced if it did not answer. Also: nobody listened at an
+ * address until the deadline of `Listener.connect`, or a handshake took too long.
  *
  * **Gotchas**
  *
@@ -67,7 +68,8 @@ export class StartMethodUnavailable extends Schema.TaggedError<StartMethodUnavai
 
 /**
  * The child did not come up: the executable is wrong, its bootstrap or its initializer failed, it did not answer
- * within the start timeout, or a child tried to start processes outside of a task.
+ * within the start timeout, or a child tried to start processes outside of a task. Also: a listener cannot listen at its
+ * address; its `startMethod` is "Listener".
  *
  * @category reasons
  * @since 0.1.0

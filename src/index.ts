@@ -6,6 +6,7 @@
 export * as Connection from "./Connection.ts"
 export * as Faults from "./Faults.ts"
 export * as Initializer from "./Initializer.ts"
+export * as Listener from "./Listener.ts"
 export * as Pipe from "./Pipe.ts"
 export * as Pool from "./Pool.ts"
 export * as Process from "./Process.ts"

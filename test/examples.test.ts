@@ -241,6 +241,18 @@ const examples: Record<string, Example> = {
       assert.match(stdout, /^hello\n/m)
     }
   },
+  listener: {
+    args: noArguments,
+    startMethods: "its own",
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), [
+        "Server - listening",
+        "Server - a client has left",
+        "Client - 2 words: two programs",
+        "Client - 5 words: one key and one address",
+        "Done"
+      ])
+  },
   "log-pipeline": {
     args: noArguments,
     startMethods: both,

@@ -168,6 +168,10 @@ const tooDeep = (root: string): Uncrossable =>
 
 const isHandle = (object: object): object is Handle => crossing in object
 
+const farAdvice =
+  "It lives on this machine, and this goes over TCP, which may lead to another one: send it through a " +
+  "listener with a path, or send the data that it holds."
+
 /** Does the value have to be rewritten? Throws an `Uncrossable` for what cannot cross. */
 const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>): boolean => {
   if (isPrimitive(value)) return false
@@ -180,7 +184,7 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   if (isLeaf(object)) return false
   if (isHandle(object)) {
     const { name, refusal } = object[crossing]
-    const advice = refusal(border)
+    const advice = border.far === true ? farAdvice : refusal(border)
     if (advice !== undefined) throw refuse(place, `a ${name}`, advice, name)
     return true
   }

@@ -2,8 +2,10 @@
  * An end of a pipe, as it crosses: it leaves this process, and lives where it is opened.
  */
 import type { Gone } from "../memory/gone.ts"
-import { closeLine, comeBack, forsakeEnd, isOfSamePipe, openEnd, sendAway } from "../line/line.ts"
-import type { EndData, Line } from "../line/line.ts"
+import { closeLine } from "../line/line.ts"
+import type { Line } from "../line/line.ts"
+import { comeBack, forsakeEnd, isOfSamePipe, openEnd, sendAway } from "../line/pipe.ts"
+import type { EndData } from "../line/pipe.ts"
 import { installForsake, makeHandle } from "./handle.ts"
 import type { Border, Handle } from "./handle.ts"
 
@@ -38,6 +40,10 @@ const refusal = (line: Line, { kept, many, through }: Border): string | undefine
   if (local === "moved") throw gone(`This Connection was sent away already: it lives where it was sent to.`)
   if (local === "scope") throw gone("This Connection is closed: the scope that made its pipe has ended.")
   if (local === "closed") throw gone("This Connection is closed.")
+  if (line.behind.pipe === undefined) {
+    return "It belongs to a Listener, and stays in the process that accepted it or connected: make a Pipe, send one of its " +
+      "ends, and pass on what comes; or connect from there."
+  }
   if (many === true) {
     return "It lives in one process, and this goes to every worker: send each worker an end of its own."
   }

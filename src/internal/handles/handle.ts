@@ -14,6 +14,8 @@ export interface Border {
   readonly sharesMemory: boolean
   /** The end of a pipe through which it goes. */
   readonly through?: object | undefined
+  /** What goes may come to another machine, where nothing is that a handle stands for. */
+  readonly far?: boolean | undefined
   /** What goes is copied for several processes. */
   readonly many?: boolean | undefined
   /** What goes is kept until somebody takes it, perhaps one after the other. */

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer"
 import { Kind, noLine } from "./end.ts"
 import type { Frame } from "./end.ts"
+import type { FrameTooLarge } from "../protocol/frames.ts"
 import { isTag, maxMessageBytes } from "./message.ts"
 import type { Message } from "./message.ts"
 
@@ -87,8 +88,8 @@ interface Header {
   readonly length: number
 }
 
-/** Throws a NoLine before any memory is taken. */
-const readHeader = (bytes: Buffer, at: number): Header => {
+/** Throws a NoLine, or a FrameTooLarge, before any memory is taken. */
+const readHeader = (bytes: Buffer, at: number, limit: number): Header => {
   const kind = bytes[at]!
   const detail = bytes[at + 1]!
   const length = bytes.readUInt32LE(at + 4)
@@ -98,6 +99,7 @@ const readHeader = (bytes: Buffer, at: number): Header => {
     : numbersOf[kind] !== undefined && length === numbersOf[kind]! * numberBytes &&
       (detail === 0 || (kind === Kind.Bye && detail === 1))
   if (!isKnown) throw noLine("a frame of an unknown kind")
+  if (kind === Kind.Data && length > limit) throw { _tag: "FrameTooLarge", size: length, limit } satisfies FrameTooLarge
   return { kind, detail, length }
 }
 
@@ -151,12 +153,12 @@ const roomFor = ({ bytes, header: { length } }: Filling, needed: number): Uint8A
 }
 
 export interface LineReader {
-  /** The frames that this block completes, in order. Throws a NoLine. */
+  /** The frames that this block completes, in order. Throws a NoLine, or a FrameTooLarge. */
   readonly push: (block: Buffer, onFrame: (frame: Frame) => void) => void
 }
 
 /** Cuts a stream into frames, however the blocks fall. Short messages are views of the block. */
-export const makeLineReader = (): LineReader => {
+export const makeLineReader = (limit = maxMessageBytes): LineReader => {
   let held: Buffer = Buffer.alloc(0)
   let filling: Filling | undefined
 
@@ -184,7 +186,7 @@ export const makeLineReader = (): LineReader => {
         held = Buffer.alloc(0)
       }
       while (all.length - at >= headerBytes) {
-        const header = readHeader(all, at)
+        const header = readHeader(all, at, limit)
         const whole = headerBytes + header.length
         if (all.length - at >= whole) {
           onFrame(readFrame(header, all, at + headerBytes))

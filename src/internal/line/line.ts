@@ -1,16 +1,10 @@
 /**
- * An end of a pipe in this process: the state machine, the wire that it is at, the hub where it finds the other end, and
- * whoever waits here.
+ * An end in this process: the state machine, the wire that it is at, and whoever waits here. Where the other end is found
+ * is the matter of what is behind the line.
  */
 import type { Socket } from "node:net"
-import { householdNow, installBeforeLeaving } from "../handles/handle.ts"
+import { installBeforeLeaving } from "../handles/handle.ts"
 import type { Border } from "../handles/handle.ts"
-import { knock, newTicket } from "../hub/door.ts"
-import type { Address } from "../hub/door.ts"
-import { linkTo, ownHub } from "../hub/hubs.ts"
-import type { Link, Outcome } from "../hub/link.ts"
-import { makePipeObject } from "../hub/pipe.ts"
-import type { Claiming, Leaving, Told } from "../hub/pipe.ts"
 import { perThread } from "../memory/perThread.ts"
 import {
   accepts,
@@ -18,215 +12,47 @@ import {
   attach,
   close,
   detach,
-  freshLuggage,
   giveUp,
   hasWords,
   hear,
   inboxSize,
   isNoLine,
   Kind,
-  makeEnd,
   mayAttach,
   nextFrame,
   offer,
   offeredAt,
-  pack,
   resumeOf,
   take
 } from "./end.ts"
-import type { Frame, Luggage, Nature, Resume } from "./end.ts"
+import type { Frame, Resume } from "./end.ts"
 import { forsakeMessage } from "./message.ts"
 import type { Message } from "./message.ts"
-import { makeLine } from "./state.ts"
-import type { Candidate, Handing, Line, PipeReference, Sender, Why } from "./state.ts"
+import type { Candidate, Handing, Line, Sender, Why } from "./state.ts"
 import { makeWires, socketWire } from "./wire.ts"
 import type { Ear, Wire } from "./wire.ts"
 
 export type { Line, Why }
 
 /** The ends of this process that the other end may come to, by ticket. */
-const lines = perThread("lines", () => new Map<string, Line>())
+export const lines = perThread("lines", () => new Map<string, Line>())
 
 const patienceMillis = 10_000
-/** How long what was sent before the end of a scope may be on its way. */
-const farewellMillis = 1000
-
-const linkOf = ({ pipe: { hub } }: Line): Link => hub === undefined ? ownHub().link : linkTo(hub)
-
-// ---------------------------------------------------------------------------------------------------- making, opening
-
-/** Says at the hub that it is here. */
-const begin = (line: Line): void => {
-  if (line.end.over) {
-    line.isFinished = true
-    return
-  }
-  lines.set(line.ticket, line)
-  line.home?.add(line.resident)
-  line.unexpect = ownHub().expect(line.ticket, (socket) => void addCandidate(line, socket, undefined))
-  claim(line)
-}
-
-/** Both ends of a new pipe, and how to end it. */
-export const makePipe = (
-  natures: readonly [Nature, Nature]
-): { readonly lines: readonly [Line, Line]; readonly release: () => void } => {
-  const hub = ownHub()
-  const object = hub.put(makePipeObject)
-  const make = (nature: Nature): Line => {
-    const line = makeLine({ hub: undefined, object }, nature, freshLuggage, undefined, closeLine)
-    begin(line)
-    return line
-  }
-  return { lines: [make(natures[0]), make(natures[1])], release: () => hub.remove(object) }
-}
-
-/** What crosses instead of an end. */
-export interface EndData {
-  readonly hub: Address
-  readonly object: number
-  readonly nature: Nature
-  readonly luggage: Luggage
-}
-
-const referenceOf = ({ hub, object }: Pick<EndData, "hub" | "object">): PipeReference => ({
-  hub: ownHub().isAt(hub) ? undefined : hub,
-  object
-})
-
-export const openEnd = (data: EndData): Line => {
-  const line = makeLine(referenceOf(data), data.nature, data.luggage, householdNow(), closeLine)
-  begin(line)
-  return line
-}
-
-/** It crosses as bytes of its own, and what was given away with it cannot be told of any more from here. */
-const packed = ({ bytes, tag }: Message): Message => ({
-  tag,
-  bytes: bytes.byteLength === bytes.buffer.byteLength && bytes.constructor === Uint8Array
-    ? bytes
-    : new Uint8Array(bytes)
-})
-
-/** It leaves. It has to be open. */
-export const sendAway = (line: Line): EndData => {
-  const { hub, object } = line.pipe
-  const luggage = pack(line.end)
-  const data: EndData = {
-    hub: hub ?? ownHub().address(),
-    object,
-    nature: line.nature,
-    luggage: { ...luggage, outbox: luggage.outbox.map(packed), inbox: luggage.inbox.map(packed) }
-  }
-  flush(line)
-  return data
-}
-
-/** It has not left after all. */
-export const comeBack = (line: Line, { luggage }: EndData): void => {
-  line.end = makeEnd(line.nature, luggage)
-  line.ticket = newTicket()
-  line.met = undefined
-  line.isFinished = false
-  begin(line)
-}
-
-/** It has left, was never opened, and never will be. */
-export const forsakeEnd = (data: EndData): void => {
-  const { luggage, nature: { side }, object } = data
-  const { hub } = referenceOf(data)
-  const leaving: Leaving = { side, epoch: luggage.epoch }
-  const link = hub === undefined ? ownHub().link : linkTo(hub)
-  link.tell(object, "forsake", leaving)
-  for (const message of luggage.inbox) forsakeMessage(message)
-  for (const message of luggage.outbox) forsakeMessage(message)
-}
-
-/** Is it an end of the same pipe? */
-export const isOfSamePipe = ({ pipe: one }: Line, { pipe: other }: Line): boolean =>
-  one.object === other.object && one.hub?.path === other.hub?.path
-
-// ---------------------------------------------------------------------------------------------------- the hub
-
-/** Asks what is to be done: the answer comes when there is something. */
-const claim = (line: Line, failed = false): void => {
-  line.withdraw?.()
-  line.withdraw = undefined
-  line.isAsking = true
-  const question = ++line.question
-  const { met, nature: { side }, pipe: { hub }, ticket } = line
-  const claiming: Claiming = {
-    side,
-    epoch: line.end.epoch,
-    door: hub === undefined ? undefined : ownHub().address(),
-    ticket,
-    met,
-    failed
-  }
-  const withdraw = linkOf(line).ask(line.pipe.object, "claim", claiming, (outcome) => {
-    if (line.question !== question) return
-    line.withdraw = undefined
-    line.isAsking = false
-    hearHub(line, outcome)
-  })
-  if (line.question === question && line.isAsking) line.withdraw = () => withdraw(() => {})
-}
-
-const hearHub = (line: Line, outcome: Outcome): void => {
-  if (outcome._tag === "Closed") return scopeEnded(line)
-  if (outcome._tag === "Withdrawn") return
-  const told = outcome.value as Told // our own object answers
-  if (told._tag === "Dial") return dial(line, told)
-  // what the other side has said last may still be on its way here
-  if (line.wire !== undefined || line.candidates.size > 0) return
-  giveUp(line.end, "ended")
-  settle(line)
-}
-
-/** There is always a question, unless the answer was that it is over; then it is asked again when the wire has ended. */
-const askAgain = (line: Line): void => {
-  if (!line.isFinished && !line.isAsking && line.wire === undefined && line.candidates.size === 0) claim(line)
-}
-
-const dial = (line: Line, { door, ticket }: Extract<Told, { readonly _tag: "Dial" }>): void => {
-  const { hub } = line.pipe
-  const at = door ?? hub
-  line.met = ticket
-  if (at !== undefined && !ownHub().isAt(at)) {
-    const wire = addCandidate(line, knock(at, ticket), ticket)
-    wire.write([resumeOf(line.end)])
-    return claim(line)
-  }
-  const other = lines.get(ticket)
-  const isMet = other !== undefined && meetHere(line, other)
-  if (!line.isFinished) claim(line, !isMet)
-}
-
-/** Nobody opened there, or not to us: it may have moved, and then the hub knows more. */
-const dialFailed = (line: Line, ticket: string): void => {
-  if (line.wire === undefined && !line.isFinished) claim(line, ticket === line.met)
-}
-
-/** The scope of the pipe has ended, or its process. What is on its way may arrive; nothing more is sent. */
-const scopeEnded = (line: Line): void => {
-  line.isHubGone = true
-  if (line.isFinished) return
-  const { end } = line
-  if (end.local === "open") close(end, "scope")
-  else if (line.wire === undefined) giveUp(end, "scope")
-  settle(line)
-  if (line.isFinished) return
-  const timer = setTimeout(() => {
-    if (line.end !== end || line.isFinished) return
-    giveUp(end, "scope")
-    settle(line)
-  }, farewellMillis)
-  timer.unref()
-}
 
 // ---------------------------------------------------------------------------------------------------- wires
 
-const addCandidate = (line: Line, socket: Socket, dialed: string | undefined): Wire => {
+/** The other end is looked for all the time, unless the answer was that it is over; then again when the wire has ended. */
+const askAgain = (line: Line): void => {
+  const { candidates, isAsking, isFinished, wire } = line
+  if (!isFinished && !isAsking && wire === undefined && candidates.size === 0) line.behind.seek(line, false)
+}
+
+/** Nobody opened there, or not to us: it may have moved, and then more is known behind the line. */
+const dialFailed = (line: Line, ticket: string): void => {
+  if (line.wire === undefined && !line.isFinished) line.behind.seek(line, ticket === line.met)
+}
+
+export const addCandidate = (line: Line, socket: Socket, dialed: string | undefined): Wire => {
   const wire = socketWire(socket, earOf(line))
   // a process that computes answers late, and one that has died closes the socket: who has dialed can wait
   const timer = dialed === undefined ? setTimeout(() => wire.destroy(), patienceMillis).unref() : undefined
@@ -234,9 +60,16 @@ const addCandidate = (line: Line, socket: Socket, dialed: string | undefined): W
   return wire
 }
 
-const earOf = (line: Line): Ear => ({
+export const earOf = (line: Line): Ear => ({
   onFrames: (wire, frames) => onFrames(line, wire, frames),
   onFlushed: () => settle(line),
+  onTooLarge: (wire, refused) => {
+    if (line.wire !== wire) return
+    line.wire = undefined
+    line.tooLarge = refused
+    giveUp(line.end, "ended")
+    settle(line)
+  },
   onClose: (wire) => onClose(line, wire)
 })
 
@@ -247,7 +80,7 @@ const admits = (line: Line, resume: Resume): boolean => {
 }
 
 /** Both are in this process. */
-const meetHere = (line: Line, other: Line): boolean => {
+export const meetHere = (line: Line, other: Line): boolean => {
   const resumes = [resumeOf(line.end), resumeOf(other.end)] as const
   if (!admits(line, resumes[1]) || !admits(other, resumes[0])) return false
   const wires = makeWires(earOf(line), earOf(other))
@@ -327,7 +160,7 @@ const onClose = (line: Line, wire: Wire): void => {
 }
 
 /** Says what is to be said. */
-const flush = (line: Line): void => {
+export const flush = (line: Line): void => {
   const { end, wire } = line
   if (wire !== undefined && end.wire) {
     const frames: Array<Frame> = []
@@ -356,14 +189,9 @@ const flushSoon = (line: Line): void => {
 const finish = (line: Line): void => {
   if (line.isFinished) return
   line.isFinished = true
-  line.question++
-  line.withdraw?.()
-  line.withdraw = undefined
-  line.isAsking = false
+  line.behind.stop(line)
   lines.delete(line.ticket)
   line.home?.delete(line.resident)
-  line.unexpect?.()
-  line.unexpect = undefined
   for (const [wire, { endPatience }] of line.candidates) {
     endPatience()
     wire.destroy()
@@ -371,19 +199,24 @@ const finish = (line: Line): void => {
   line.candidates.clear()
   line.wire?.end()
   line.wire = undefined
-  const leaving: Leaving = { side: line.nature.side, epoch: line.end.epoch }
-  if (!line.isHubGone) {
-    linkOf(line).tell(line.pipe.object, line.end.local === "moved" ? "release" : "leave", leaving)
-  }
+  line.behind.leave(line)
   wakeSoon(line)
 }
 
 // ---------------------------------------------------------------------------------------------------- whoever waits
 
 /** Something has changed. */
-const settle = (line: Line): void => {
+export const settle = (line: Line): void => {
   flush(line)
   wakeSoon(line)
+}
+
+/** Tells what is behind the line whether somebody waits here. */
+const hold = (line: Line): void => {
+  const isAwaited = line.receivers.size + line.watchers.size + line.senders.size + line.handing.size > 0
+  if (isAwaited === line.isHeld) return
+  line.isHeld = isAwaited
+  line.behind.hold?.(isAwaited)
 }
 
 /** Later: nobody's code runs while ours does. */
@@ -421,15 +254,16 @@ const wake = (line: Line): void => {
     line.handing.delete(handing)
     handing.done(isSafe ? undefined : whyNotSend(line))
   }
+  hold(line)
 }
 
 /** Those who wait until what was sent has left. */
 const leavers = new Set<() => void>()
 const leaveMillis = 10_000
 
-/** Does it hold what the other side has to have, and has not? What this process has made ends with it anyway. */
-const holdsBack = ({ end, isConfirmed, isFinished, pipe, wire }: Line): boolean =>
-  pipe.hub !== undefined && !isFinished && end.outbox.length > 0 &&
+/** Does it hold what the other side has to have, and has not? What ends with this process it need not have. */
+const holdsBack = ({ behind, end, isConfirmed, isFinished, wire }: Line): boolean =>
+  behind.outlives && !isFinished && end.outbox.length > 0 &&
   !(end.wire && isConfirmed && end.written === offeredAt(end) && wire?.isFlushed() === true)
 
 installBeforeLeaving((done) => {
@@ -448,18 +282,19 @@ installBeforeLeaving((done) => {
 
 // ---------------------------------------------------------------------------------------------------- sending
 
-export const whyNotSend = ({ end: { local, peer, sends } }: Line): Why | undefined => {
+export const whyNotSend = ({ end: { local, peer, sends }, tooLarge }: Line): Why | undefined => {
   if (!sends) return "direction"
   if (local !== "open") return local
+  if (tooLarge !== undefined) return "tooLarge"
   return peer === "here" ? undefined : peer
 }
 
 /**
- * Is what was offered safe? It is, when this process may end now: it is with the system, or was consumed. Where the pipe
- * was made that is not asked: when that process ends, so does the pipe.
+ * Is what was offered safe? It is, when this process may end now: it is with the system, or was consumed. That is not asked
+ * where the other end does not outlive this process.
  */
-const isHanded = ({ end, isConfirmed, pipe, wire }: Line, until: number): boolean =>
-  pipe.hub === undefined || end.acked >= until ||
+const isHanded = ({ behind, end, isConfirmed, wire }: Line, until: number): boolean =>
+  !behind.outlives || end.acked >= until ||
   (end.wire && isConfirmed && end.written >= until && wire?.isFlushed() === true)
 
 /** May a message be offered at once? Nobody is passed by. */
@@ -471,8 +306,8 @@ export const sendNow = (line: Line, message: Message): "safe" | "unsafe" | "full
 
 const sendTo = (line: Line, message: Message): "safe" | "unsafe" => {
   offer(line.end, message)
-  if (line.pipe.hub === undefined) flushSoon(line)
-  else flush(line)
+  if (line.behind.outlives) flush(line)
+  else flushSoon(line)
   return isHanded(line, offeredAt(line.end)) ? "safe" : "unsafe"
 }
 
@@ -491,7 +326,11 @@ export const whenHanded = (line: Line, done: (why: Why | undefined) => void): ()
   }
   const handing: Handing = { until, done }
   line.handing.add(handing)
-  return () => void line.handing.delete(handing)
+  hold(line)
+  return () => {
+    line.handing.delete(handing)
+    hold(line)
+  }
 }
 
 /**
@@ -506,16 +345,22 @@ export const sendLater = (
 ): () => boolean => {
   const sender: Sender = { holder, message, done }
   line.senders.add(sender)
-  return () => line.senders.delete(sender)
+  hold(line)
+  return () => {
+    const isHere = line.senders.delete(sender)
+    hold(line)
+    return isHere
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------- receiving
 
 /** Why there is nothing to receive, now and ever; undefined while there is or may be. */
-export const whyNotReceive = ({ end }: Line): Why | undefined => {
+export const whyNotReceive = ({ end, tooLarge }: Line): Why | undefined => {
   if (!end.receives) return "direction"
   if (end.local === "closed" || end.local === "moved") return end.local
   if (inboxSize(end) > 0 || !end.over) return undefined
+  if (tooLarge !== undefined) return "tooLarge"
   return end.peer === "here" ? "scope" : end.peer
 }
 
@@ -533,8 +378,12 @@ export const receive = (line: Line): Message | undefined => {
 /** Calls back once there is a message, or never will be. What is given stops the waiting. */
 export const whenReady = (line: Line, set: "receivers" | "watchers", callback: () => void): () => void => {
   line[set].add(callback)
+  hold(line)
   if (isReady(line)) wakeSoon(line)
-  return () => void line[set].delete(callback)
+  return () => {
+    line[set].delete(callback)
+    hold(line)
+  }
 }
 
 /** Calls back when what has come to the process meanwhile has been read. */
@@ -557,4 +406,8 @@ export const closeLine = (line: Line): void => {
 }
 
 /** A border through which this line is the way. */
-export const borderThrough = (line: Line): Border => ({ sharesMemory: false, through: line })
+export const borderThrough = (line: Line): Border => ({
+  sharesMemory: false,
+  through: line,
+  far: line.behind.isFar
+})

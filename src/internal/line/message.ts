@@ -27,10 +27,8 @@ export interface Message {
 /** What a message may take on a wire, without its header. */
 export const maxMessageBytes = maxFrameBytes
 
-const tooLarge = (size: number): FrameTooLarge => ({ _tag: "FrameTooLarge", size, limit: maxMessageBytes })
-
-const checked = (size: number): void => {
-  if (size > maxMessageBytes) throw tooLarge(size)
+const checked = (size: number, limit: number): void => {
+  if (size > limit) throw { _tag: "FrameTooLarge", size, limit } satisfies FrameTooLarge
 }
 
 /** Of the very class: what a subclass adds would be lost. */
@@ -42,19 +40,20 @@ const isShared = ({ buffer }: Uint8Array): boolean => !(buffer instanceof ArrayB
 const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 
 /** Throws what `prepare`, V8 and the limit have against the value. What it gives away is given back then. */
-export const encodeMessage = (value: unknown, border: Border): Message => {
+export const encodeMessage = (value: unknown, border: Border, limit = maxMessageBytes): Message => {
   if (typeof value === "string" && value.isWellFormed()) {
-    checked(Buffer.byteLength(value))
+    checked(Buffer.byteLength(value), limit)
     return { tag: Tag.Text, bytes: Buffer.from(value) }
   }
   if (isPlainBytes(value) && !isShared(value)) {
-    checked(value.byteLength)
+    checked(value.byteLength, limit)
     return { tag: Tag.Bytes, bytes: new Uint8Array(value) }
   }
   const given: Array<Given> = []
   const prepared = prepare(value, border, "message", given)
   try {
-    const bytes = joined(encodeFrame(prepared.value, maxMessageBytes))
+    const bytes = joined(encodeFrame(prepared.value, limit))
+    checked(bytes.byteLength, limit)
     return { tag: given.length > 0 ? Tag.Ends : prepared.marked ? Tag.Marked : Tag.Value, bytes, given }
   } catch (cause) {
     restoreAll(given)

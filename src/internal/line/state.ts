@@ -1,11 +1,12 @@
 /**
- * What there is of an end of a pipe in a process. What is done with it stands in `line.ts`.
+ * What there is of an end in a process. What is done with it stands in `line.ts`.
  */
 import type { Household } from "../handles/handle.ts"
 import { newTicket } from "../hub/door.ts"
 import type { Address } from "../hub/door.ts"
 import { makeEnd } from "./end.ts"
 import type { End, Luggage, Nature } from "./end.ts"
+import type { FrameTooLarge } from "../protocol/frames.ts"
 import type { Message } from "./message.ts"
 import type { Wire } from "./wire.ts"
 
@@ -15,8 +16,28 @@ export interface PipeReference {
   readonly object: number
 }
 
+/** What is behind a line: where the other end is looked for while there is no wire to it. */
+export interface Behind {
+  /** Only an end of a pipe can be sent away. */
+  readonly pipe: PipeReference | undefined
+  /** The other end may be there when this process has ended: what was sent is safe when the system has it. */
+  readonly outlives: boolean
+  /** The other end may be on another machine. */
+  readonly isFar: boolean
+  /** So many bytes may a message have that is sent. */
+  readonly limit: number
+  /** No wire is left, and the line is not over: looks for the other end, or gives it up. `failed`: nobody opened there. */
+  readonly seek: (line: Line, failed: boolean) => void
+  /** Somebody here waits for what comes, or until something has left; or nobody any more. */
+  readonly hold?: (isAwaited: boolean) => void
+  /** Looks no more. */
+  readonly stop: (line: Line) => void
+  /** Nothing will be said or heard any more; that is told where it matters. */
+  readonly leave: (line: Line) => void
+}
+
 export interface Line {
-  readonly pipe: PipeReference
+  readonly behind: Behind
   readonly nature: Nature
   /** The child without a process of its own that has it. */
   readonly home: Household | undefined
@@ -38,9 +59,12 @@ export interface Line {
   isAsking: boolean
   unexpect: (() => void) | undefined
   isHubGone: boolean
+  /** What has ended it: the other side announced a message that is too large. */
+  tooLarge: FrameTooLarge | undefined
   isFinished: boolean
   isWaking: boolean
   isFlushing: boolean
+  isHeld: boolean
   /** In the order of their coming. */
   readonly receivers: Set<() => void>
   readonly watchers: Set<() => void>
@@ -58,7 +82,7 @@ export interface Candidate {
 }
 
 /** Why an end cannot be used, or not any more. */
-export type Why = "closed" | "moved" | "scope" | "ended" | "direction"
+export type Why = "closed" | "moved" | "scope" | "ended" | "direction" | "tooLarge"
 
 export interface Sender {
   /** In sight while it waits. */
@@ -74,14 +98,14 @@ export interface Handing {
 }
 
 export const makeLine = (
-  pipe: PipeReference,
+  behind: Behind,
   nature: Nature,
   luggage: Luggage,
   home: Household | undefined,
   close: (line: Line) => void
 ): Line => {
   const line: Line = {
-    pipe,
+    behind,
     nature,
     home,
     resident: { leave: () => close(line) },
@@ -97,9 +121,11 @@ export const makeLine = (
     isAsking: false,
     unexpect: undefined,
     isHubGone: false,
+    tooLarge: undefined,
     isFinished: false,
     isWaking: false,
     isFlushing: false,
+    isHeld: false,
     receivers: new Set(),
     watchers: new Set(),
     senders: new Set(),

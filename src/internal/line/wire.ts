@@ -2,6 +2,8 @@
  * What carries frames between two ends: a socket between two processes, or nothing at all, where both are here.
  */
 import type { Socket } from "node:net"
+import { isFrameTooLarge } from "../protocol/frames.ts"
+import type { FrameTooLarge } from "../protocol/frames.ts"
 import type { Frame } from "./end.ts"
 import { encodeFrames, makeLineReader } from "./frames.ts"
 
@@ -18,6 +20,8 @@ export interface Wire {
 export interface Ear {
   readonly onFrames: (wire: Wire, frames: ReadonlyArray<Frame>) => void
   readonly onFlushed: (wire: Wire) => void
+  /** A message was announced that is larger than it may be. The wire is of no use any more. */
+  readonly onTooLarge?: (wire: Wire, refused: FrameTooLarge) => void
   /** Nothing comes any more. */
   readonly onClose: (wire: Wire) => void
 }
@@ -27,8 +31,9 @@ export interface Ear {
 /** The system is given a long message in parts, so that what is written of it can be let go. */
 const largestWrite = 16 * 1024 * 1024
 
-export const socketWire = (socket: Socket, ear: Ear): Wire => {
-  const reader = makeLineReader()
+/** `limit`: so many bytes may a message have that comes. */
+export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
+  const reader = makeLineReader(limit)
   const write = (block: Uint8Array): void => {
     for (let at = 0; at < block.byteLength; at += largestWrite) socket.write(block.subarray(at, at + largestWrite))
   }
@@ -64,12 +69,15 @@ export const socketWire = (socket: Socket, ear: Ear): Wire => {
   }
   socket.on("data", (block: Buffer) => {
     const frames: Array<Frame> = []
+    let refused: unknown
     try {
       reader.push(block, (frame) => frames.push(frame))
-    } catch {
+    } catch (cause) {
+      refused = cause
       socket.destroy() // it is not one of ours
     }
     if (frames.length > 0) ear.onFrames(wire, frames)
+    if (isFrameTooLarge(refused)) ear.onTooLarge?.(wire, refused)
   })
   socket.once("close", () => ear.onClose(wire))
   return wire

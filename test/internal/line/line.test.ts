@@ -7,6 +7,7 @@ import { ownHub } from "../../../src/internal/hub/hubs.ts"
 import { Kind } from "../../../src/internal/line/end.ts"
 import type { Frame, Nature } from "../../../src/internal/line/end.ts"
 import * as Line from "../../../src/internal/line/line.ts"
+import { makePipe, openEnd, sendAway } from "../../../src/internal/line/pipe.ts"
 import { decodeMessage, encodeMessage } from "../../../src/internal/line/message.ts"
 import { socketWire } from "../../../src/internal/line/wire.ts"
 import type { Wire } from "../../../src/internal/line/wire.ts"
@@ -16,10 +17,10 @@ const nature = (side: 0 | 1): Nature => ({ side, capacity: 4, sends: true, recei
 /** A pipe of which one end is away. */
 const makeHalf = Effect.map(
   Effect.acquireRelease(
-    Effect.sync(() => Line.makePipe([nature(0), nature(1)])),
+    Effect.sync(() => makePipe([nature(0), nature(1)])),
     ({ release }) => Effect.sync(release)
   ),
-  ({ lines: [line, other] }) => ({ line, data: Line.sendAway(other) })
+  ({ lines: [line, other] }) => ({ line, data: sendAway(other) })
 )
 
 interface Visitor {
@@ -99,7 +100,7 @@ describe("a line", () => {
       nobody.write([resume])
       nobody.destroy()
       yield* away
-      const other = Line.openEnd(data)
+      const other = openEnd(data)
       assert.strictEqual(yield* next(other), "kept")
       Line.sendNow(other, text("and back"))
       assert.strictEqual(yield* next(line), "and back")
@@ -119,7 +120,7 @@ describe("a line", () => {
         yield* closed
         assert.deepStrictEqual(heard, [])
       }
-      const other = Line.openEnd(data)
+      const other = openEnd(data)
       Line.sendNow(other, text("it was not harmed"))
       assert.strictEqual(yield* next(line), "it was not harmed")
     }))

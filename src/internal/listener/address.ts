@@ -1,0 +1,145 @@
+/**
+ * Where a listener is found: a file that is a socket, or a port.
+ */
+import { Buffer } from "node:buffer"
+import { randomBytes } from "node:crypto"
+import { existsSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync, unlinkSync } from "node:fs"
+import { connect } from "node:net"
+import type { Server } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+export const show = (address: Address): string => "path" in address ? address.path : `${address.host}:${address.port}`
+
+/** Only a path is sure to stay on this machine. */
+export const isFar = (address: Address): boolean => !("path" in address)
+
+/** What every system has room for: some versions of Node cut a longer path, and mean another file then. */
+const longestPath = process.platform === "linux" ? 107 : 103
+
+export const isTooLong = (address: Address): boolean =>
+  "path" in address && Buffer.byteLength(address.path) > longestPath
+
+// ---------------------------------------------------------------------------------------------------- private places
+
+export interface Place {
+  readonly path: string
+  readonly leave: () => void
+}
+
+const places = new Set<Place>()
+
+const leaveAll = (): void => {
+  for (const { leave } of places) leave()
+}
+
+/** A file in a folder that only this user can enter. It goes with its scope, or with the process. */
+export const makePlace = (): Place => {
+  const folder = mkdtempSync(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), "emp-"))
+  const place: Place = {
+    path: join(folder, "listener"),
+    leave: () => {
+      places.delete(place)
+      if (places.size === 0) process.off("exit", leaveAll)
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+  if (places.size === 0) process.on("exit", leaveAll)
+  places.add(place)
+  return place
+}
+
+// ---------------------------------------------------------------------------------------------------- listening
+
+/** Why nobody can listen there; `code` is the system's, or one of ours. */
+export interface Refused {
+  readonly code: string
+  readonly cause: unknown
+}
+
+export const codeOf = (cause: unknown): string => {
+  const code = (cause as { readonly code?: unknown } | undefined)?.code
+  return typeof code === "string" ? code : String(cause)
+}
+
+const tryListen = (server: Server, address: Address): Promise<Refused | undefined> =>
+  new Promise((resolve) => {
+    const onError = (cause: Error): void => {
+      server.off("listening", onListening)
+      resolve({ code: codeOf(cause), cause })
+    }
+    const onListening = (): void => {
+      server.off("error", onError)
+      resolve(undefined)
+    }
+    server.once("error", onError)
+    server.once("listening", onListening)
+    // `exclusive`: a worker of node:cluster would ask its primary
+    server.listen({ ...address, exclusive: true })
+  })
+
+/** Does somebody listen there? Whoever does not let us in does too. */
+const isLive = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ path })
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", (cause) => resolve(!["ECONNREFUSED", "ENOENT"].includes(codeOf(cause))))
+  })
+
+type Found = "nothing" | "other" | { readonly identity: string }
+
+/** Numbers of files are used again, times are not; and a file keeps both when it gets another name. */
+const look = (path: string): Found => {
+  try {
+    const found = lstatSync(path, { bigint: true })
+    return found.isSocket() ? { identity: `${found.ino} ${found.mtimeNs}` } : "other"
+  } catch {
+    return "nothing"
+  }
+}
+
+/**
+ * Takes away the socket that a dead process has left. Others may do so at the same time, and listen there already: what was
+ * taken is looked at again, and put back where it is another.
+ */
+const takeAway = (path: string, identity: string): void => {
+  const aside = `${path}.${randomBytes(8).toString("hex")}`
+  try {
+    renameSync(path, aside)
+  } catch {
+    return // somebody was faster
+  }
+  const taken = look(aside)
+  try {
+    if (typeof taken !== "object" || taken.identity !== identity) linkSync(aside, path)
+  } catch {
+    // a third one is there meanwhile
+  }
+  unlinkSync(aside)
+}
+
+const attempts = 5
+
+/** Listens, also where a dead process has left its socket. */
+export const listenAt = async (server: Server, address: Address): Promise<Refused | undefined> => {
+  if (isTooLong(address)) return { code: "ENAMETOOLONG", cause: undefined }
+  let refused: Refused | undefined
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    refused = await tryListen(server, address)
+    if (refused === undefined || !("path" in address)) return refused
+    const { path } = address
+    // libuv says EACCES where the folder is not there
+    if (refused.code === "EACCES" && !existsSync(dirname(path))) return { ...refused, code: "ENOENT" }
+    if (refused.code !== "EADDRINUSE" || path.startsWith("\0")) return refused
+    const found = look(path)
+    if (found === "other") return { ...refused, code: "ENOTSOCK" }
+    if (await isLive(path)) return refused
+    if (found !== "nothing") takeAway(path, found.identity)
+  }
+  return refused
+}
