@@ -130,7 +130,8 @@ export class CodecFailed extends Schema.TaggedError<CodecFailed>()("CodecFailed"
 }) {}
 
 /**
- * A handle (a pool, a process, a connection, a shared value, ...) cannot cross this kind of border.
+ * A handle (a pool, a process, a connection, a shared value, ...) cannot cross this kind of border, or the process that it
+ * was sent to cannot open it. The message says why, and what to do.
  *
  * @category reasons
  * @since 0.1.0

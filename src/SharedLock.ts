@@ -23,7 +23,7 @@
  *
  * Taking and giving a free lock is one atomic step each on shared bytes, without a message. Whoever finds it held waits at
  * the hub of the process that made it, and is woken by a message: a process whose event loop is blocked hands over no lock
- * of its own. The first use in another process connects it to that hub.
+ * of its own. A process that is sent a lock connects to that hub at once.
  *
  * @since 0.1.0
  */
@@ -128,6 +128,11 @@ export const withLock: {
  *
  * Also `None` when this fiber itself holds a lock that is not reentrant.
  *
+ * **Gotchas**
+ *
+ * A process that was sent the lock a moment ago is still being connected to its owner. That is waited for, and an owner
+ * whose event loop is blocked answers when it turns again.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -177,6 +182,10 @@ export const recover: {
 
 /**
  * Does somebody hold it, at this moment, in any process?
+ *
+ * **Details**
+ *
+ * A lock whose owner is gone is held by nobody: `false`.
  *
  * @category getters
  * @since 0.1.0

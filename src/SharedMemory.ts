@@ -38,7 +38,9 @@ import { findName, freshName, giveName } from "./internal/memory/names.ts"
 import type { NameFailure } from "./internal/memory/names.ts"
 import { native } from "./internal/memory/native.ts"
 import { isGone } from "./internal/memory/gone.ts"
+import { isUnreachable } from "./internal/memory/unreachable.ts"
 import { closeSegment, openSegment } from "./internal/memory/segments.ts"
+import { owned } from "./internal/sync/owned.ts"
 import { ProcessError, SharedMemoryFailed } from "./ProcessError.ts"
 
 /**
@@ -131,20 +133,10 @@ const allocated = (
   name: string,
   size: number
 ): Effect.Effect<ReturnType<typeof createMemory>, ProcessError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.try({
-      try: () => createMemory(name, size),
-      catch: (cause) =>
-        failed(
-          cause instanceof RangeError ? "InvalidSize" : "SystemError",
-          `SharedMemory.create: the system does not give ${size} bytes: ${
-            cause instanceof Error ? cause.message : String(cause)
-          }`,
-          cause
-        )
-    }),
-    ({ segment }) => Effect.sync(() => closeSegment(segment))
-  )
+  owned(`SharedMemory.create of ${size} bytes`, () => {
+    const made = createMemory(name, size)
+    return { handle: made, release: () => closeSegment(made.segment) }
+  })
 
 /**
  * A new block of zeros, which belongs to this scope, with its name.
@@ -205,9 +197,13 @@ export const attach = (name: string): Effect.Effect<SharedMemory, ProcessError, 
         resume(Effect.try({
           try: () => memoryOf(name, openSegment(outcome.reference)) as MemoryHandle & SharedMemory,
           catch: (cause) =>
-            isGone(cause)
-              ? explained({ _tag: "NotFound" }, "SharedMemory.attach", name)
-              : explained({ _tag: "SystemError", cause }, "SharedMemory.attach", name)
+            explained(
+              isGone(cause)
+                ? { _tag: "NotFound" }
+                : { _tag: "SystemError", cause: isUnreachable(cause) ? new Error(cause.message) : cause },
+              "SharedMemory.attach",
+              name
+            )
         }))
       })
       return Effect.sync(stop)

@@ -5,7 +5,20 @@ import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { inspect } from "node:util"
-import { SharedArray, SharedLock, SharedMemory, SharedValue } from "../src/index.ts"
+import {
+  Connection,
+  Pipe,
+  Pool,
+  SharedArray,
+  SharedCondition,
+  SharedEvent,
+  SharedLock,
+  SharedMemory,
+  SharedValue,
+  StartMethod
+} from "../src/index.ts"
+import * as F from "./fixtures/shared.ts"
+import * as Sync from "./fixtures/sync.ts"
 import { bounded, defectOf, reasonOf } from "./conformance/assertions.ts"
 import { methods } from "./conformance/methods.ts"
 import { suite } from "./conformance/SharedSuite.ts"
@@ -291,5 +304,105 @@ describe("without the native part", () => {
       }
       assert.deepStrictEqual(of("lives"), ["lives: 1"])
       assert.include(of("result")[0], "NotShareable")
+    }))
+})
+
+// where memory reaches threads only it is refused before it leaves
+describe.skipIf(SharedMemory.reach === "threads")("a process that reaches less than the one that sends", () => {
+  const without = StartMethod.layerSpawnWith({ extendEnv: { EFFECT_MULTIPROCESSING_NATIVE: "off" } })
+
+  const makeAll = Effect.all({
+    SharedValue: SharedValue.make("int8"),
+    SharedArray: SharedArray.make("int8", 3),
+    SharedLock: SharedLock.make(),
+    SharedMemory: SharedMemory.create({ size: 1 }),
+    SharedCondition: SharedCondition.make()
+  })
+
+  /** It says why, and what to do. */
+  const refusedBy = (exit: Exit.Exit<unknown, unknown>, handle: string, ...says: ReadonlyArray<string>): void => {
+    const reason = reasonOf(exit)
+    assert.strictEqual(reason._tag, "NotShareable", reason.message)
+    assert.strictEqual((reason as { readonly handle?: string }).handle, handle)
+    for (const one of [handle, ...says]) assert.include(reason.message, one)
+  }
+
+  it.live("says that it cannot open what is in shared memory, why, and what to do; and lives on", () =>
+    Effect.gen(function*() {
+      const pool = yield* Pool.make({ processes: 1 })
+      for (const [name, handle] of Object.entries(yield* makeAll)) {
+        const exit = yield* Effect.exit(Pool.apply(pool, F.gives, { inside: [handle] }))
+        refusedBy(exit, name, "unset EFFECT_MULTIPROCESSING_NATIVE", "StartMethod.layerThreads", "payload")
+      }
+      assert.strictEqual(yield* Pool.apply(pool, F.gives, 1), 1)
+      assert.strictEqual((yield* Pool.stats(pool)).restarts, 0)
+    }).pipe(Effect.scoped, Effect.provide(without)))
+
+  it.live("says so of a message through a pipe, and of what its initializer is given", () =>
+    Effect.gen(function*() {
+      const pool = yield* Pool.make({ processes: 1 })
+      const [here, there] = yield* Pipe.make<unknown, never>()
+      const heard = yield* Effect.forkChild(Pool.apply(pool, F.hears, there as never), started)
+      yield* Connection.send(here, [yield* SharedValue.make("int8")])
+      const words = yield* bounded("it has heard")(Fiber.join(heard))
+      assert.match(words, /^NotShareable .*SharedValue in the message.*unset EFFECT_MULTIPROCESSING_NATIVE/)
+      const cells = { hits: yield* SharedValue.make("int32"), histogram: yield* SharedArray.make("uint32", 4) }
+      const other = yield* Effect.exit(Pool.make({ processes: 1, initializer: F.cellsLive(cells) }))
+      refusedBy(other, "SharedValue", "unset EFFECT_MULTIPROCESSING_NATIVE", "initializer")
+    }).pipe(Effect.scoped, Effect.provide(without)))
+
+  it.live("asks the hub where an event's bytes would be", () =>
+    Effect.gen(function*() {
+      const pool = yield* Pool.make({ processes: 1 })
+      const event = yield* SharedEvent.make()
+      assert.isFalse(yield* Pool.apply(pool, Sync.looks, { event }))
+      yield* Pool.apply(pool, Sync.sets, { event })
+      assert.isTrue(yield* SharedEvent.isSet(event))
+      assert.isTrue(yield* Pool.apply(pool, Sync.looks, { event }))
+    }).pipe(Effect.scoped, Effect.provide(without)))
+
+  const isRoot = process.getuid?.() === 0
+  const nobody = 65_534
+
+  it.live.skipIf(!isRoot)(
+    "because it has another user is told so, and never sees other memory than what was sent",
+    () =>
+      Effect.gen(function*() {
+        const pool = yield* Pool.make({ processes: 1 })
+        // it has seen small things before, and what it has seen stays
+        const value = (yield* SharedValue.make("int32")) as unknown as SharedValue.SharedValue<SharedValue.Kind>
+        yield* Pool.apply(pool, F.adds, { value, times: 1 })
+        yield* Pool.apply(pool, F.becomes, nobody)
+        yield* Pool.apply(pool, F.adds, { value, times: 1 })
+        assert.strictEqual(yield* SharedValue.get(value), 2)
+        const large = {
+          SharedArray: yield* SharedArray.make("int8", 300_000),
+          SharedMemory: yield* SharedMemory.create({ size: 300_000 })
+        }
+        for (const [name, handle] of Object.entries(large)) {
+          const exit = yield* Effect.exit(Pool.apply(pool, F.gives, { inside: [handle] }))
+          refusedBy(exit, name, "EACCES", String(process.pid), "user", "send a copy")
+        }
+        assert.strictEqual(yield* Pool.apply(pool, F.tries, yield* SharedLock.make()), "Closed")
+        assert.strictEqual(yield* Pool.apply(pool, F.gives, 1), 1)
+      }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn))
+  )
+
+  it.live.skipIf(!isRoot)("because its parent has changed its user is told so", () =>
+    Effect.gen(function*() {
+      const program = fileURLToPath(new URL("./fixtures/programs/changesUser.ts", import.meta.url))
+      const output = yield* Effect.callback<string>((resume) => {
+        const child = execFile(
+          process.execPath,
+          [program, String(nobody)],
+          (_, out, err) => resume(Effect.succeed(out + err))
+        )
+        return Effect.sync(() => void child.kill("SIGKILL"))
+      }).pipe(bounded("the program has ended", 25))
+      const lines = output.trim().split("\n")
+      assert.match(lines[0]!, /^value: NotShareable .*SharedValue in the payload.*EACCES.*user/, output)
+      assert.match(lines[1]!, /^array: NotShareable .*SharedArray in the payload.*EACCES.*user/, output)
+      assert.strictEqual(lines[2], "lives: 1", output)
+      assert.lengthOf(lines, 3, output)
     }))
 })

@@ -21,6 +21,9 @@ const guards = {
   "SharedArray.withLock": SharedArray.make("uint16", 5)
 } as const
 
+/** Lets messages that have come be heard. */
+const turns = Effect.replicateEffect(Effect.promise(() => new Promise(setImmediate)), 20, { discard: true })
+
 const held = (lock: SharedLock.SharedLock) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   SharedLock.withLock(lock, effect)
 
@@ -150,6 +153,27 @@ const locksSuite = ({ claims, layer }: Method): void => {
         assert.deepStrictEqual(yield* Fiber.join(outcomes), [true, true, true])
       }))
 
+    law("a lock that was sent is tried without waiting for its owner, who computes", () =>
+      Effect.gen(function*() {
+        const { path, until } = yield* makeEvents
+        const [lock, go, seen] = yield* Effect.all([
+          SharedLock.make(),
+          SharedValue.make("int32"),
+          SharedValue.make("int32")
+        ])
+        const pool = yield* Pool.make({ processes: 1 })
+        const trying = yield* Effect.forkChild(Pool.apply(pool, F.triesWhenTold, { lock, go, seen, path }), started)
+        yield* until("ready")
+        yield* turns
+        // from here on the loop of this thread stands still
+        Effect.runSync(SharedValue.set(go, 1))
+        const deadline = performance.now() + 5000
+        let outcome = 0
+        while (outcome === 0 && performance.now() < deadline) outcome = Effect.runSync(SharedValue.get(seen))
+        assert.strictEqual(outcome, 1)
+        yield* Fiber.join(trying)
+      }))
+
     law(
       "an interrupted call whose task waits for a lock leaves the queue, and the next one gets it",
       () =>
@@ -272,6 +296,23 @@ const deathSuite = (method: Method): void => {
   )
 
   if (claims.signals) {
+    law("a lock whose owner is killed while it holds it is held by nobody: it is closed", () =>
+      Effect.gen(function*() {
+        const pool = yield* Pool.make({ processes: 1, initializer: F.ownedLive() })
+        const { lock } = yield* Pool.apply(pool, F.givesOwned)
+        const died = yield* Effect.exit(Pool.apply(pool, F.diesInside, { lock, counter: undefined }))
+        assert.strictEqual(reasonOf(died)._tag, "WorkerExited")
+        const isLocked = Effect.tap(SharedLock.isLocked(lock), () => turns)
+        yield* bounded("it is not locked", 5)(Effect.repeat(isLocked, { while: (one) => one }))
+        for (const attempt of [held(lock)(Effect.void), SharedLock.withLockIfAvailable(lock, Effect.void)]) {
+          assert.strictEqual(
+            reasonOf(yield* bounded("it is closed")(Effect.exit<unknown, unknown, never>(attempt)))._tag,
+            "Closed"
+          )
+          assert.isFalse(yield* SharedLock.isLocked(lock))
+        }
+      }))
+
     law("counts under a lock stay exact while five processes are killed inside it", () =>
       Effect.gen(function*() {
         const lock = yield* SharedLock.make()

@@ -6,6 +6,7 @@
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import { wordsOf } from "./errors.ts"
 import { isGone } from "../memory/gone.ts"
+import { isUnreachable } from "../memory/unreachable.ts"
 import { isUncrossable } from "./values.ts"
 
 export type Phase = "payload" | "success" | "error" | "message"
@@ -32,12 +33,11 @@ export const whyNot = (what: string, phase: Phase, cause: unknown): WhyNot => {
       ? { _tag: "CodecFailed", message }
       : { _tag: "NotShareable", handle: cause.handle, message }
   }
-  if (isGone(cause)) {
-    return {
-      _tag: "Closed",
-      what: cause.what,
-      message: `${what}: the ${cause.what} in ${subjects[phase]}: ${cause.message}`
-    }
+  if (isGone(cause) || isUnreachable(cause)) {
+    const message = `${what}: the ${cause.what} in ${subjects[phase]}: ${cause.message}`
+    return cause._tag === "Gone"
+      ? { _tag: "Closed", what: cause.what, message }
+      : { _tag: "NotShareable", handle: cause.what, message }
   }
   const subject = `${what}: ${subjects[phase]}`
   if (isFrameTooLarge(cause)) {

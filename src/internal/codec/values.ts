@@ -11,6 +11,7 @@ import type { EncodedError } from "./errors.ts"
 import { crossing, installedForsake, installedOpeners } from "../handles/handle.ts"
 import type { Border, Given, Handle } from "../handles/handle.ts"
 import { isGone } from "../memory/gone.ts"
+import { isUnreachable } from "../memory/unreachable.ts"
 import { encodeError, errorParts, isError, readField, reviveError } from "./errors.ts"
 
 export type { Border }
@@ -202,12 +203,12 @@ const inspect = (value: unknown, border: Border, place: Place, seen: Set<object>
   return rewritten
 }
 
-/** What is gone is called what the user calls it. */
+/** What is gone, or cannot be reached, is called what the user calls it. */
 const called = <A>(name: string, action: () => A): A => {
   try {
     return action()
   } catch (cause) {
-    throw isGone(cause) ? { ...cause, what: name } : cause
+    throw isGone(cause) || isUnreachable(cause) ? { ...cause, what: name } : cause
   }
 }
 
@@ -342,7 +343,7 @@ const describe = (value: unknown): unknown => {
 
 /**
  * Puts errors and handles back. Works in place: the value is our own copy. Throws a `Gone` where what a handle stands for
- * is gone.
+ * is gone, and an `Unreachable` where this process cannot open it.
  */
 export const revive = (value: unknown): unknown => reviveInto(value, new Map())
 

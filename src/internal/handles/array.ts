@@ -4,8 +4,9 @@
 import type { ObjectReference } from "../hub/link.ts"
 import { bytesPerElement, numbersAt } from "../memory/kinds.ts"
 import type { Kind, Numbers } from "../memory/kinds.ts"
-import { openPlace, refusalOf, writePlace } from "./bytes.ts"
-import type { Place, PlaceData } from "./bytes.ts"
+import { openPlace, writePlace } from "../memory/places.ts"
+import type { Place, PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { invariant, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
@@ -54,5 +55,5 @@ export const makeArray = <K extends Kind>(
 
 export const openArray = ({ kind, length, lock, ...data }: ArrayData): ArrayHandle<Kind> => {
   const place = openPlace(data)
-  return makeArrayHandle(kind, length, place, openLock(lockWordsAt(place), 0, lock))
+  return makeArrayHandle(kind, length, place, openLock(lockWordsAt(place), lock))
 }

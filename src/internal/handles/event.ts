@@ -5,8 +5,9 @@
 import { clearAlone, eventBytes, makeEventObject, setAlone, State } from "../hub/event.ts"
 import type { ObjectReference } from "../hub/link.ts"
 import { allocate } from "../memory/arena.ts"
-import { refusalOf, tryOpenPlace, writePlace } from "./bytes.ts"
-import type { Place, PlaceData } from "./bytes.ts"
+import { tryOpenPlace, wordsAt, writePlace } from "../memory/places.ts"
+import type { Place, PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 import { homeOf, leaveHome, linkOf, makeHome, referTo } from "./home.ts"
@@ -26,24 +27,24 @@ interface EventData {
   readonly place: PlaceData | undefined
 }
 
-const wordsAt = ({ offset, segment }: Place): Int32Array =>
-  new Int32Array(segment.buffer, offset, eventBytes / Int32Array.BYTES_PER_ELEMENT)
-
 const makeEventHandle = (home: Home, place: Place | undefined): EventHandle =>
-  makeHandle({ [EventTypeId]: EventTypeId, home, words: place === undefined ? undefined : wordsAt(place) }, {
-    name: "SharedEvent",
-    refusal: () => undefined,
-    write: (border): EventData => ({
-      home: referTo(home),
-      place: place === undefined || refusalOf(place.segment)(border) !== undefined
-        ? undefined
-        : writePlace(place, border)
-    })
-  })
+  makeHandle(
+    { [EventTypeId]: EventTypeId, home, words: place === undefined ? undefined : wordsAt(place, eventBytes) },
+    {
+      name: "SharedEvent",
+      refusal: () => undefined,
+      write: (border): EventData => ({
+        home: referTo(home),
+        place: place === undefined || refusalOf(place.segment)(border) !== undefined
+          ? undefined
+          : writePlace(place, border)
+      })
+    }
+  )
 
 export const makeEvent = (set: boolean): { readonly handle: EventHandle; readonly release: () => void } => {
   const cell = allocate(eventBytes)
-  const words = wordsAt(cell)
+  const words = wordsAt(cell, eventBytes)
   Atomics.store(words, 0, set ? State.Set : State.Clear)
   const home = makeHome(makeEventObject(words))
   const release = (): void => {

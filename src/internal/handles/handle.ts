@@ -76,7 +76,7 @@ const common = {
 export const makeHandle = <F extends object>(fields: F, crosses: Crossing): F & Handle =>
   Object.assign(Object.create(common) as object, fields, { [crossing]: crosses })
 
-/** Throws a `Gone` where what the handle stands for is gone. */
+/** Throws a `Gone` where what the handle stands for is gone, an `Unreachable` where it cannot be opened here. */
 export type OpenHandle = (name: string, data: unknown) => Handle
 
 /** Tells that what this data stands for will not be opened. */

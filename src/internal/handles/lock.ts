@@ -7,10 +7,11 @@ import { ownHub } from "../hub/hubs.ts"
 import type { Link, ObjectReference } from "../hub/link.ts"
 import { makeLockObject } from "../hub/lock.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
-import { give, isHeld, lockBytes, lockClosed, run, stateAt, take, takeAgain } from "../memory/lockWord.ts"
+import { give, isHeld, lockBytes, lockClosed, run, stateAt, take, takeAgain, wordAt } from "../memory/lockWord.ts"
 import { allocate } from "../memory/arena.ts"
 import type { Cell } from "../memory/arena.ts"
-import type { Place } from "./bytes.ts"
+import { wordsAt } from "../memory/places.ts"
+import type { Place } from "../memory/places.ts"
 import { linkOf, referTo } from "./home.ts"
 import type { Home } from "./home.ts"
 import { gone } from "../memory/gone.ts"
@@ -19,13 +20,15 @@ import { makeWeakTable, perThread } from "../memory/perThread.ts"
 /** The one of this process for a lock, however many handles there are. */
 export interface LockSide extends Home {
   readonly words: Int32Array
-  /** Of the word; its state stands behind it. */
-  readonly index: number
   /** Whoever of this process holds it, and how often. */
   holder: object | undefined
   depth: number
   /** As whom it was taken: the hub may be gone when it is given. */
   through: Link | undefined
+  /** The last way to its hub; undefined until it is needed. */
+  link: Link | undefined
+  /** The hub was there, or was looked for, and is not. */
+  isLost: boolean
   /** Until then this process may take the lock again that it has given, if the hub has not given it to another yet. */
   turnEnds: number
 }
@@ -42,29 +45,29 @@ const known = perThread("locks", makeWeakTable<LockSide>)
 
 const nameOf = ({ hub, object }: ObjectReference): string => `${hub.path} ${object}`
 
-const sideOf = (words: Int32Array, index: number, object: number, hub: Address | undefined): LockSide => ({
+const sideOf = (words: Int32Array, object: number, hub: Address | undefined): LockSide => ({
   words,
-  index,
   object,
   hub,
   holder: undefined,
   depth: 0,
   through: undefined,
+  link: undefined,
+  isLost: false,
   turnEnds: 0
 })
 
 /** A lock of this process. */
-const makeLock = (words: Int32Array, index: number, onOwnerDeath: OnOwnerDeath): LockSide =>
-  sideOf(words, index, ownHub().put(makeLockObject(words, index, onOwnerDeath)), undefined)
+const makeLock = (words: Int32Array, onOwnerDeath: OnOwnerDeath): LockSide =>
+  sideOf(words, ownHub().put(makeLockObject(words, onOwnerDeath)), undefined)
 
 /** Its scope has ended: whoever waits, and whoever will, is told. */
 const removeLock = (side: LockSide): void => {
-  Atomics.store(side.words, stateAt(side.index), lockClosed)
+  Atomics.store(side.words, stateAt, lockClosed)
   ownHub().remove(side.object)
 }
 
-export const lockWordsAt = ({ offset, segment }: Place, after = 0): Int32Array =>
-  new Int32Array(segment.buffer, offset + after, lockBytes / Int32Array.BYTES_PER_ELEMENT)
+export const lockWordsAt = (place: Place, after = 0): Int32Array => wordsAt(place, lockBytes, after)
 
 /** A new cell of so many bytes, with a lock in it after so many. */
 export const makeLockedCell = (
@@ -73,7 +76,7 @@ export const makeLockedCell = (
   onOwnerDeath: OnOwnerDeath
 ): { readonly cell: Cell; readonly lock: LockSide; readonly release: () => void } => {
   const cell = allocate(size)
-  const lock = makeLock(lockWordsAt(cell, after), 0, onOwnerDeath)
+  const lock = makeLock(lockWordsAt(cell, after), onOwnerDeath)
   const release = (): void => {
     removeLock(lock)
     cell.release()
@@ -92,18 +95,43 @@ export const referToLock = (side: LockSide): ObjectReference => {
 }
 
 /** The lock that a reference stands for. */
-export const openLock = (words: Int32Array, index: number, reference: ObjectReference): LockSide => {
+export const openLock = (words: Int32Array, reference: ObjectReference): LockSide => {
   const name = nameOf(reference)
-  return known.get(name) ?? known.set(name, sideOf(words, index, reference.object, reference.hub))
+  return known.get(name) ?? known.set(name, sideOf(words, reference.object, reference.hub))
+}
+
+/** The way to its hub: a new one where the last has closed. */
+const way = (side: LockSide): Link => {
+  const last = side.link
+  if (last !== undefined && !last.isClosed()) return last
+  side.isLost = last !== undefined
+  const link = linkOf(side)
+  side.link = link
+  link.whenReady(() => {
+    side.isLost = link.isClosed()
+  })
+  return link
+}
+
+/**
+ * For a lock that will be taken. The hub sees the death of a process only where there is a connection, and whoever does not
+ * want to wait for the lock should not have to wait for that.
+ */
+export const connectLock = (side: LockSide): LockSide => {
+  way(side)
+  return side
 }
 
 // ---------------------------------------------------------------------------------------------------- taking, giving
 
-export const stateOf = ({ index, words }: LockSide): number => Atomics.load(words, stateAt(index))
+export const stateOf = ({ words }: LockSide): number => Atomics.load(words, stateAt)
+
+/** Its scope has ended, or the process of its owner, as far as it is known here. */
+const isClosed = (side: LockSide): boolean =>
+  stateOf(side) === lockClosed || side.isLost || side.link?.isClosed() === true
 
 /** What is closed is held by nobody: there is no hub that would free the word. */
-export const isHeldByAnyone = (side: LockSide): boolean =>
-  stateOf(side) !== lockClosed && isHeld(Atomics.load(side.words, side.index))
+export const isHeldByAnyone = (side: LockSide): boolean => isHeld(Atomics.load(side.words, wordAt)) && !isClosed(side)
 
 const enter = (side: LockSide, who: object, link: Link): void => {
   side.holder = who
@@ -113,11 +141,11 @@ const enter = (side: LockSide, who: object, link: Link): void => {
 
 /** Takes it when it is free and this process is known to its hub; does nothing otherwise. */
 export const tryTake = (side: LockSide, who: object): boolean => {
-  const link = linkOf(side)
+  const link = way(side)
   const slot = link.slot()
   if (slot === 0 || link.isClosed()) return false
-  const isTaken = Atomics.compareExchange(side.words, side.index, 0, slot) === 0 ||
-    (performance.now() < side.turnEnds && run(takeAgain(slot), side.words, side.index))
+  const isTaken = Atomics.compareExchange(side.words, wordAt, 0, slot) === 0 ||
+    (performance.now() < side.turnEnds && run(takeAgain(slot), side.words))
   if (!isTaken) return false
   enter(side, who, link)
   return true
@@ -125,7 +153,7 @@ export const tryTake = (side: LockSide, who: object): boolean => {
 
 /** Calls back once the hub knows this process, or never will. */
 export const whenKnown = (side: LockSide, callback: (isKnown: boolean) => void): void => {
-  const link = linkOf(side)
+  const link = way(side)
   link.whenReady(() => callback(!link.isClosed()))
 }
 
@@ -133,7 +161,7 @@ export type Wait = (outcome: "held" | "closed") => void
 
 /** Takes it, and waits where it has to. What is given stops the waiting: the lock is then not held, or given back. */
 export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => void => {
-  const link = linkOf(side)
+  const link = way(side)
   let isOver = false
   let withdraw: ((undo: () => void) => void) | undefined
   const settle: Wait = (outcome) => {
@@ -145,7 +173,7 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
   link.whenReady(() => {
     if (isOver) return
     if (link.isClosed()) return settle("closed")
-    if (run(take(link.slot()), side.words, side.index) === "held") return settle("held")
+    if (run(take(link.slot()), side.words) === "held") return settle("held")
     withdraw = link.ask(side.object, "wait", undefined, ({ _tag }) => {
       if (_tag !== "Value") return settle("closed")
       side.turnEnds = performance.now() + turnMillis
@@ -160,7 +188,7 @@ export const waitToTake = (side: LockSide, who: object, onOutcome: Wait): () => 
 }
 
 const giveWord = (side: LockSide, link: Link): void => {
-  if (run(give(link.slot()), side.words, side.index) === "tell") link.tell(side.object, "give", undefined)
+  if (run(give(link.slot()), side.words) === "tell") link.tell(side.object, "give", undefined)
 }
 
 /** Gives it once; it is free when it has been given as often as it was taken. */
@@ -196,7 +224,7 @@ export const watchLock = (side: LockSide, onAbandoned: () => void, onClosed: () 
   let isOver = false
   let withdraw: ((undo: () => void) => void) | undefined
   const watch = (): void => {
-    withdraw = linkOf(side).ask(side.object, "watch", undefined, (outcome) => {
+    withdraw = way(side).ask(side.object, "watch", undefined, (outcome) => {
       if (isOver) return
       if (outcome._tag !== "Value") return onClosed()
       onAbandoned()
@@ -211,6 +239,6 @@ export const watchLock = (side: LockSide, onAbandoned: () => void, onClosed: () 
 }
 
 /** The next taker need not be told any more. */
-export const repair = ({ index, words }: LockSide, state: number): void => {
-  Atomics.compareExchange(words, stateAt(index), state, 0)
+export const repair = ({ words }: LockSide, state: number): void => {
+  Atomics.compareExchange(words, stateAt, state, 0)
 }

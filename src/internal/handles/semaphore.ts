@@ -6,11 +6,12 @@ import type { Link, ObjectReference } from "../hub/link.ts"
 import { ownSlot } from "../hub/link.ts"
 import { closePermits, makeSemaphoreObject } from "../hub/semaphore.ts"
 import { allocate } from "../memory/arena.ts"
-import { countFree, granted, makePermits, permitBytes, permitWords, putIdle, takeIdle } from "../memory/permits.ts"
+import { countFree, granted, makePermits, permitBytes, putIdle, takeIdle } from "../memory/permits.ts"
 import type { Permits } from "../memory/permits.ts"
 import { makeWeakTable, perThread } from "../memory/perThread.ts"
-import { refusalOf, tryOpenPlace, writePlace } from "./bytes.ts"
-import type { Place, PlaceData } from "./bytes.ts"
+import { tryOpenPlace, wordsAt, writePlace } from "../memory/places.ts"
+import type { Place, PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 import { homeOf, leaveHome, linkOf, makeHome, referTo, tell } from "./home.ts"
@@ -35,8 +36,6 @@ interface SemaphoreData {
 
 /** One for a semaphore, however many handles there are. */
 const known = perThread("semaphores", makeWeakTable<Permits>)
-
-const wordsAt = ({ offset, segment }: Place): Int32Array => new Int32Array(segment.buffer, offset, permitWords)
 
 const makeSemaphoreHandle = (
   permits: number,
@@ -63,7 +62,7 @@ export const makeSemaphore = (
   bounded: boolean
 ): { readonly handle: SemaphoreHandle; readonly release: () => void } => {
   const cell = allocate(permitBytes)
-  const words = wordsAt(cell)
+  const words = wordsAt(cell, permitBytes)
   const home = makeHome(makeSemaphoreObject(permits, bounded, words))
   const release = (): void => {
     leaveHome(home)
@@ -77,7 +76,7 @@ export const openSemaphore = ({ bounded, home: reference, permits, place: data }
   const place = data === undefined ? undefined : tryOpenPlace(data)
   const name = `${reference.hub.path} ${reference.object}`
   const here = known.get(name) ??
-    known.set(name, makePermits(place === undefined ? undefined : wordsAt(place)))
+    known.set(name, makePermits(place === undefined ? undefined : wordsAt(place, permitBytes)))
   return makeSemaphoreHandle(permits, bounded, homeOf(reference), place, here)
 }
 

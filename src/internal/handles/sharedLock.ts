@@ -4,11 +4,12 @@
 import type { ObjectReference } from "../hub/link.ts"
 import type { OnOwnerDeath } from "../hub/lock.ts"
 import { lockBytes } from "../memory/lockWord.ts"
-import { openPlace, refusalOf, writePlace } from "./bytes.ts"
-import type { Place, PlaceData } from "./bytes.ts"
+import { openPlace, writePlace } from "../memory/places.ts"
+import type { Place, PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
-import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
+import { connectLock, lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
 import type { LockSide } from "./lock.ts"
 
 export const LockTypeId = "~effect-multiprocessing/SharedLock" as const
@@ -41,5 +42,5 @@ export const makeSharedLock = (
 
 export const openSharedLock = ({ lock, reentrant, ...data }: LockData): LockHandle => {
   const place = openPlace(data)
-  return makeLockHandle(reentrant, place, openLock(lockWordsAt(place), 0, lock))
+  return makeLockHandle(reentrant, place, connectLock(openLock(lockWordsAt(place), lock)))
 }

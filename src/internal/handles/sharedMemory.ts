@@ -3,8 +3,9 @@
  */
 import { createSegment } from "../memory/segments.ts"
 import type { Segment } from "../memory/segments.ts"
-import { openPlace, refusalOf, writePlace } from "./bytes.ts"
-import type { PlaceData } from "./bytes.ts"
+import { openPlace, writePlace } from "../memory/places.ts"
+import type { PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 

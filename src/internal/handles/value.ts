@@ -4,8 +4,9 @@
 import { numbersAt } from "../memory/kinds.ts"
 import type { Kind, Numbers, Of } from "../memory/kinds.ts"
 import { lockBytes } from "../memory/lockWord.ts"
-import { openPlace, refusalOf, writePlace } from "./bytes.ts"
-import type { Place, PlaceData } from "./bytes.ts"
+import { openPlace, writePlace } from "../memory/places.ts"
+import type { Place, PlaceData } from "../memory/places.ts"
+import { refusalOf } from "./bytes.ts"
 import { invariant, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 import { lockWordsAt, makeLockedCell, openLock, referToLock } from "./lock.ts"
@@ -53,5 +54,5 @@ export const makeValue = <K extends Kind>(
 
 export const openValue = ({ kind, lock, ...data }: ValueData): ValueHandle<Kind> => {
   const place = openPlace(data)
-  return makeValueHandle(kind, place, openLock(lockWordsAt(place, valueBytes), 0, lock))
+  return makeValueHandle(kind, place, openLock(lockWordsAt(place, valueBytes), lock))
 }

@@ -9,6 +9,7 @@
  *
  * Whoever comes while the action runs is of the next round.
  */
+import { notUnderstood } from "./link.ts"
 import type { HubObject } from "./link.ts"
 
 /** A place in the round, or why there is none. */
@@ -75,14 +76,17 @@ export const makeBarrierObject = (parties: number, act: Act | undefined) => (): 
     }
   }
 
+  const reset = (): void => {
+    broken = undefined
+    turnAway("it was reset while others waited")
+  }
+
   return {
     call: (_, operation, __, answer) => {
       if (operation === "wait") return wait(answer)
       if (operation === "abort") breakUp("it was aborted")
-      if (operation === "reset") {
-        broken = undefined
-        turnAway("it was reset while others waited")
-      }
+      else if (operation === "reset") reset()
+      else if (operation !== "isBroken") throw notUnderstood("barrier", operation)
       answer(broken !== undefined)
       return undefined
     },

@@ -1,6 +1,9 @@
 /**
  * A connection to the hub of another process. It is made when it is first needed, serves all objects of that hub, and is
  * the sign of life of this process there.
+ *
+ * Nothing here limits how long a hub may take to say Welcome: one that says nothing belongs to a process that computes, and
+ * will say it; the socket of one that has died is closed by the kernel. See the README.
  */
 import { fromStreams } from "../channel/socket.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"

@@ -10,6 +10,7 @@
  *
  * A process that dies quits.
  */
+import { notUnderstood } from "./link.ts"
 import type { HubObject } from "./link.ts"
 
 interface Waiter {
@@ -58,18 +59,27 @@ export const makeConditionObject = (): HubObject => {
     return had
   }
 
+  /** What is answered at once. */
+  const reply = (slot: number, operation: string, number: number): unknown => {
+    switch (operation) {
+      case "enter":
+        return enter(slot)
+      case "notify":
+        return notify(number)
+      case "leave":
+        return void remove(number)
+      case "quit":
+        return notify(remove(number))
+      default:
+        throw notUnderstood("condition", operation)
+    }
+  }
+
   return {
     call: ({ slot }, operation, argument, answer) => {
       const number = argument as number // a token or a count, as our own code sends it
       if (operation === "wait") return wait(number, () => answer(undefined))
-      if (operation === "enter") {
-        answer(enter(slot))
-        return undefined
-      }
-      if (operation === "notify") notify(number)
-      if (operation === "leave") remove(number)
-      if (operation === "quit") notify(remove(number))
-      answer(undefined)
+      answer(reply(slot, operation, number))
       return undefined
     },
     gone: ({ slot }) => {

@@ -2,6 +2,7 @@
  * An event, in the hub of its owner: the word in shared bytes, and who waits. Whoever finds that nobody waits sets and clears
  * the word alone; while somebody waits, setting is for the hub.
  */
+import { notUnderstood } from "./link.ts"
 import type { HubObject } from "./link.ts"
 
 export const eventBytes = 4
@@ -56,7 +57,8 @@ export const makeEventObject = (words: Int32Array) => (): HubObject => {
     call: (_, operation, __, answer) => {
       if (operation === "wait") return wait(() => answer(undefined))
       if (operation === "set") set()
-      if (operation === "clear") clearAlone(words)
+      else if (operation === "clear") clearAlone(words)
+      else if (operation !== "isSet") throw notUnderstood("event", operation)
       answer(isSet())
       return undefined
     },

@@ -17,6 +17,10 @@ export type Outcome =
   /** The object, or its hub, is gone. */
   | { readonly _tag: "Closed" }
 
+/** Thrown by an object that is asked for what it does not know: whoever asks does not speak our language. */
+export const notUnderstood = (what: string, operation: string): Error =>
+  new Error(`A ${what} does not know what ${operation} is.`)
+
 export const closed: Outcome = { _tag: "Closed" }
 export const withdrawn: Outcome = { _tag: "Withdrawn" }
 
@@ -31,7 +35,10 @@ export const ownSlot = 1
 
 /** What an object of a hub does. It waits on nothing: whoever has to wait is answered later. */
 export interface HubObject {
-  /** Answers once, now or later. What it gives is called when the question is withdrawn before that. */
+  /**
+   * Answers once, now or later. What it gives is called when the question is withdrawn before that. Throws when it does not
+   * know the operation: that ends the connection of the peer.
+   */
   readonly call: (
     peer: Peer,
     operation: string,

@@ -4,6 +4,7 @@
  * that changes, or when the other side is over.
  */
 import type { Address } from "./door.ts"
+import { notUnderstood } from "./link.ts"
 import type { HubObject, Peer } from "./link.ts"
 
 type Side = 0 | 1
@@ -131,16 +132,25 @@ export const makePipeObject = (): HubObject => {
     }
   }
 
+  const release = (side: Side, epoch: number): void => {
+    const state = sides[side]
+    if (state.claim?.epoch === epoch) state.claim = undefined
+    state.known = Math.max(state.known, epoch + 1)
+  }
+
+  const forsake = (side: Side, epoch: number): void => {
+    const { claim: held, known } = sides[side]
+    if (known <= epoch && held?.epoch !== epoch) leave(side, epoch)
+  }
+
   return {
     call: (peer, operation, argument, answer) => {
       if (operation === "claim") return claim(peer, argument as Claiming, answer)
       const { epoch, side } = argument as Leaving // what our own lines say
-      const { claim: held } = sides[side]
       if (operation === "leave") leave(side, epoch)
-      else if (operation === "release") {
-        if (held?.epoch === epoch) sides[side].claim = undefined
-        sides[side].known = Math.max(sides[side].known, epoch + 1)
-      } else if (sides[side].known <= epoch && held?.epoch !== epoch) leave(side, epoch)
+      else if (operation === "release") release(side, epoch)
+      else if (operation === "forsake") forsake(side, epoch)
+      else throw notUnderstood("pipe", operation)
       answer(undefined)
       return undefined
     },

@@ -6,7 +6,7 @@
  * process takes and puts back without asking, and the account here stays what it is.
  */
 import { collect, dropWord, giveWord, markWanted, noWord, readIdle, sayFree, unmarkWanted } from "../memory/permits.ts"
-import { ownSlot } from "./link.ts"
+import { notUnderstood, ownSlot } from "./link.ts"
 import type { HubObject } from "./link.ts"
 
 interface Waiting {
@@ -156,7 +156,7 @@ export const makeSemaphoreObject = (permits: number, bounded: boolean, words: In
         answer(release(slot, count))
         return undefined
       }
-      if (operation !== "take") throw new Error(`A semaphore does not ${operation}.`)
+      if (operation !== "take") throw notUnderstood("semaphore", operation)
       const waiting: Waiting = { slot, count, grant: () => answer(accounts.wordFor(slot)) }
       queue.push(waiting)
       serve()

@@ -29,8 +29,9 @@ export const isHeld = (word: number): boolean => word !== 0 && !isIdle(word)
 /** What a lock takes: the word, its state, and room. */
 export const lockBytes = 16
 
-/** Beside the word stands what the next holder has to know: 0 when all is well. */
-export const stateAt = (index: number): number => index + 1
+export const wordAt = 0
+/** Behind the word stands what the next holder has to know: 0 when all is well. */
+export const stateAt = 1
 
 /** The owner's scope has ended. */
 export const lockClosed = -1
@@ -128,11 +129,11 @@ export function* inherit<W extends Waiter>(queue: Array<W>, slot: number): Steps
 }
 
 /** On shared bytes. */
-export const run = <A>(steps: Steps<A>, words: Int32Array, index: number): A => {
+export const run = <A>(steps: Steps<A>, words: Int32Array): A => {
   let step = steps.next(0)
   while (step.done !== true) {
     const [expected, next] = step.value
-    step = steps.next(Atomics.compareExchange(words, index, expected, next))
+    step = steps.next(Atomics.compareExchange(words, wordAt, expected, next))
   }
   return step.value
 }

@@ -7,10 +7,11 @@
  *
  * A process maps a segment once for each of its threads that was not given the buffer: the table says what is there.
  */
-import { closeSync, openSync } from "node:fs"
+import { closeSync, existsSync, openSync, readlinkSync } from "node:fs"
 import { gone, isGone } from "./gone.ts"
 import { native, whyAbsent } from "./native.ts"
 import { makeWeakTable, perThread } from "./perThread.ts"
+import { unreachable } from "./unreachable.ts"
 
 export interface Segment {
   /** The same in every process. */
@@ -80,31 +81,57 @@ export const referTo = (segment: Segment, sharesMemory: boolean): SegmentReferen
   return { id, size, source, buffer: sharesMemory ? buffer : undefined }
 }
 
+const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
+
+const wordsOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+/** Whether a descriptor that cannot be opened stands for no segment: a socket, say, has taken its number. */
+const isOfAnotherKind = (path: string): boolean => {
+  try {
+    return !readlinkSync(path).startsWith("/memfd:effect-multiprocessing")
+  } catch {
+    return false // the system does not say
+  }
+}
+
+const openSource = ({ fd, pid }: Source): number => {
+  const path = `/proc/${pid}/fd/${fd}`
+  try {
+    return openSync(path, "r+")
+  } catch (cause) {
+    // who ends at this very moment refuses before it is not there
+    if (codeOf(cause) === "ENOENT" || !existsSync(`/proc/${pid}`) || isOfAnotherKind(path)) throw gone(cause)
+    throw unreachable(
+      `the system does not let it open a file of process ${pid} (${wordsOf(cause)}): ` +
+        "run both as one user, neither of which has changed its user since it was started"
+    )
+  }
+}
+
+/** The addon's way of saying that this file is not the segment that was meant. */
+const otherFile: ReadonlySet<unknown> = new Set(["ERR_NOT_SEALED", "ERR_TOO_SMALL"])
+
 const map = (id: string, size: number, source: Source): SharedArrayBuffer => {
   const addon = native()
-  if (addon === undefined || !addon.canShare) throw gone(new Error(whyAbsent()))
-  let fd: number
-  try {
-    fd = openSync(`/proc/${source.pid}/fd/${source.fd}`, "r+")
-  } catch (cause) {
-    throw gone(cause)
-  }
+  if (addon === undefined || !addon.canShare) throw unreachable(whyAbsent())
+  const fd = openSource(source)
   try {
     const buffer = addon.mapSegment(fd, roundUp(size) + labelBytes)
     if (labelOf(buffer) !== id) throw gone()
     return known.set(id, buffer)
   } catch (cause) {
-    throw isGone(cause) ? cause : gone(cause)
+    if (isGone(cause)) throw cause
+    throw otherFile.has(codeOf(cause)) ? gone(cause) : unreachable(`the system does not map it (${wordsOf(cause)})`)
   } finally {
     closeSync(fd)
   }
 }
 
-/** The segment that a reference from another thread or process stands for. Throws {@link Gone}. */
+/** The segment that a reference from another thread or process stands for. Throws {@link Gone} or {@link Unreachable}. */
 export const openSegment = ({ buffer, id, size, source }: SegmentReference): Segment => {
   const mapped = known.get(id)
   if (mapped !== undefined) return { id, buffer: mapped, size, source }
   if (buffer !== undefined) return { id, buffer: known.set(id, buffer), size, source }
-  if (source === undefined) throw gone()
+  if (source === undefined) throw unreachable("it reaches only the threads of the process that made it")
   return { id, buffer: map(id, size, source), size, source }
 }

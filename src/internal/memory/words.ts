@@ -3,8 +3,8 @@
  */
 import { allocate } from "./arena.ts"
 import { native } from "./native.ts"
-import { openSegment, referTo } from "./segments.ts"
-import type { SegmentReference } from "./segments.ts"
+import { openPlace, wordsAt, writePlace } from "./places.ts"
+import type { Place, PlaceData } from "./places.ts"
 
 export interface Word {
   readonly words: Int32Array
@@ -14,26 +14,17 @@ export interface Word {
   readonly isUsed: 1
 }
 
-interface WordReference {
-  readonly segment: SegmentReference
-  readonly offset: number
-}
-
 const bytes = 8
 
-const wordAt = (buffer: SharedArrayBuffer, offset: number): Word => ({
-  words: new Int32Array(buffer, offset, bytes / Int32Array.BYTES_PER_ELEMENT),
-  noted: 0,
-  isUsed: 1
-})
+const wordOf = (place: Place): Word => ({ words: wordsAt(place, bytes), noted: 0, isUsed: 1 })
 
 /** With what the child is told; `undefined` where memory does not reach processes. */
 export const makeWord = (): Word & { readonly reference: string; readonly release: () => void } | undefined => {
   if (native()?.canShare !== true) return undefined
   try {
-    const { offset, release, segment } = allocate(bytes)
-    const reference: WordReference = { segment: referTo(segment, false), offset }
-    return { ...wordAt(segment.buffer, offset), reference: JSON.stringify(reference), release }
+    const cell = allocate(bytes)
+    const reference = JSON.stringify(writePlace(cell, { sharesMemory: false }))
+    return { ...wordOf(cell), reference, release: cell.release }
   } catch {
     return undefined // no descriptors, or no memory: it can be done without
   }
@@ -41,8 +32,7 @@ export const makeWord = (): Word & { readonly reference: string; readonly releas
 
 export const openWord = (reference: string): Word | undefined => {
   try {
-    const { offset, segment } = JSON.parse(reference) as WordReference // the parent's
-    return wordAt(openSegment(segment).buffer, offset)
+    return wordOf(openPlace(JSON.parse(reference) as PlaceData)) // the parent's
   } catch {
     return undefined // another Node, or another user
   }

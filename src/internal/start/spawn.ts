@@ -65,6 +65,16 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
   stderr: undefined
 })
 
+/** What throws has no use for it: Node throws for options that no process can have. */
+const released = <A>(start: () => A, release: (() => void) | undefined): A => {
+  try {
+    return start()
+  } catch (cause) {
+    release?.()
+    throw cause
+  }
+}
+
 const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const limit = options.maxMessageBytes ?? maxFrameBytes
   const captured = options.stdio === "capture"
@@ -73,7 +83,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
   const word = makeWord()
   const args = [String(limit), String(process.pid), ...(word === undefined ? [] : [word.reference])]
-  const child = startNode(options, "processMain", args, stdio)
+  const child = released(() => startNode(options, "processMain", args, stdio), word?.release)
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
   if (child.stdio === undefined) {
     word?.release()

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Closed, ProcessError, SharedMemoryFailed } from "../../ProcessError.ts"
+import { wordsOf } from "../codec/errors.ts"
 
 export interface Owned<H> {
   readonly handle: H
@@ -15,9 +16,7 @@ const memoryFailed = (what: string, cause: unknown): ProcessError =>
     reason: new SharedMemoryFailed({
       // V8 and the addon say so before they ask the system
       kind: cause instanceof RangeError ? "InvalidSize" : "SystemError",
-      message: `${what}: the system gives no more shared memory: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }`,
+      message: `${what}: the system does not give so much shared memory: ${wordsOf(cause)}`,
       cause
     })
   })

@@ -5,7 +5,7 @@ import { drive } from "./drive.ts"
 describe("who watches the lock of a hub", () => {
   it("is told when a process dies that has it, and not otherwise", () => {
     const words = new Int32Array(4)
-    const lock = drive(makeLockObject(words, 0, "poison"))
+    const lock = drive(makeLockObject(words, "poison"))
     const watching = lock.ask(1, "watch")
     const gone = lock.ask(2, "watch")
     gone.withdraw()
@@ -19,7 +19,7 @@ describe("who watches the lock of a hub", () => {
 
   it("is not told of a lock that is simply free again", () => {
     const words = new Int32Array(4)
-    const lock = drive(makeLockObject(words, 0, "release"))
+    const lock = drive(makeLockObject(words, "release"))
     const watching = lock.ask(1, "watch")
     words[0] = 4
     lock.kill(4)

@@ -249,7 +249,7 @@ const makeHub = (state: State): Hub => {
   const granted: Array<Waiting> = []
   const withdrawals = new Map<string, (() => void) | undefined>()
   let isAlive = (_: number): boolean => true
-  const object = makeLockObject(words, 0, "poison")((slot) => isAlive(slot))
+  const object = makeLockObject(words, "poison")((slot) => isAlive(slot))
   const ask = (waiting: Waiting): void => {
     const withdraw = object.call(peerOf(waiting.who), "wait", undefined, () => void granted.push(waiting))
     withdrawals.set(JSON.stringify(waiting), withdraw)
@@ -266,7 +266,7 @@ const drain = ({ granted, object, words }: Hub): Array<Waiting> => {
   while (queue.length <= 10) {
     granted.length = 0
     words[0] = probe.slot | contended
-    run(give(probe.slot), words, 0)
+    run(give(probe.slot), words)
     object.call(probe, "give", undefined, () => {})
     if (granted.length === 0) return queue
     queue.push(granted[0]!)

@@ -14,7 +14,7 @@ import {
 import { createServer } from "node:net"
 import type { Socket } from "node:net"
 import { tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { native, whyAbsent } from "../../../src/internal/memory/native.ts"
@@ -22,8 +22,8 @@ import type { Native, NativeError } from "../../../src/internal/memory/native.ts
 import { count } from "./nativeChild.ts"
 
 const childFile = fileURLToPath(new URL("nativeChild.ts", import.meta.url))
-const perThreadFile = fileURLToPath(new URL("../../../src/internal/memory/perThread.ts", import.meta.url))
-const loaderFile = fileURLToPath(new URL("../../../src/internal/memory/native.ts", import.meta.url))
+/** The one that looks for the addon, with what it imports. */
+const loaderFiles = ["native.ts", "perThread.ts"]
 const hasCompiler = process.platform === "linux" && spawnSync("cc", ["--version"]).status === 0
 const isOff = process.env["EFFECT_MULTIPROCESSING_NATIVE"] === "off"
 const folder = mkdtempSync(join(tmpdir(), "native-"))
@@ -137,7 +137,12 @@ describe("the native addon", () => {
     mkdirSync(join(place, "src"), { recursive: true })
     mkdirSync(prebuilt, { recursive: true })
     writeFileSync(join(place, "package.json"), JSON.stringify(manifest))
-    for (const file of [loaderFile, perThreadFile]) copyFileSync(file, join(place, "src", basename(file)))
+    for (const name of loaderFiles) {
+      copyFileSync(
+        fileURLToPath(new URL(`../../../src/internal/memory/${name}`, import.meta.url)),
+        join(place, "src", name)
+      )
+    }
     writeFileSync(join(place, "src", "main.ts"), code)
     const env = { ...process.env, EFFECT_MULTIPROCESSING_NATIVE: "" }
     const run = () => spawnSync(process.execPath, [join(place, "src", "main.ts")], { encoding: "utf8", env }).stdout

@@ -1,23 +1,30 @@
 /** Segments: shared bytes as others find them. */
 import { assert, describe, it } from "@effect/vitest"
 import * as FC from "fast-check"
+import { once } from "node:events"
+import { createServer } from "node:net"
 import { Worker } from "node:worker_threads"
 import { native } from "../../../src/internal/memory/native.ts"
 import { isGone } from "../../../src/internal/memory/gone.ts"
+import { isUnreachable } from "../../../src/internal/memory/unreachable.ts"
 import { closeSegment, createSegment, openSegment, referTo } from "../../../src/internal/memory/segments.ts"
 import { openDescriptors, openSegments } from "./open.ts"
 
-/** The reference as a process gets it that has never seen the segment: under another id nothing is known here. */
-const throwsGone = (action: () => unknown): string => {
+const throws = (isMeant: (cause: unknown) => boolean) => (action: () => unknown): string => {
   try {
     action()
   } catch (cause) {
-    assert.isTrue(isGone(cause), String(cause))
-    return (cause as Error).message
+    const { message } = cause as { readonly message: string }
+    assert.isTrue(isMeant(cause), message)
+    return message
   }
-  throw new Error("it is not gone")
+  throw new Error("it has worked")
 }
 
+const throwsGone = throws(isGone)
+const throwsUnreachable = throws(isUnreachable)
+
+// a reference as a process gets it that has never seen the segment: under another id nothing is known here
 describe("a segment", () => {
   it("has exactly the size that was asked for, of zeros, and is what its reference stands for", () => {
     FC.assert(
@@ -35,9 +42,9 @@ describe("a segment", () => {
     )
   })
 
-  it("that reaches threads only is gone for whoever has neither the buffer nor a place to find it", () => {
+  it("that reaches threads only is out of reach for whoever has neither the buffer nor a place to find it", () => {
     const reference = { id: "no segment", size: 64, source: undefined, buffer: undefined }
-    assert.include(throwsGone(() => openSegment(reference)), "gone")
+    assert.include(throwsUnreachable(() => openSegment(reference)), "threads")
   })
 
   const addon = native()
@@ -62,6 +69,25 @@ describe("a segment", () => {
     throwsGone(() => openSegment({ ...reference, source: { pid: 2 ** 22 + 1, fd: 1 } }))
     throwsGone(() => openSegment({ ...reference, source: { pid: process.pid, fd: 0 } }))
     throwsGone(() => openSegment({ ...reference, size: 2 ** 40 }))
+  })
+
+  it("is gone when its descriptor has come to stand for what cannot even be opened", async () => {
+    const segment = createSegment(64)
+    const reference = { ...referTo(segment, false), id: "3".repeat(32) }
+    closeSegment(segment)
+    const server = createServer().listen({ path: "\0effect-multiprocessing-test" })
+    await once(server, "listening")
+    const { fd } = (server as unknown as { readonly _handle: { readonly fd: number } })._handle
+    assert.include(throwsGone(() => openSegment({ ...reference, source: { pid: process.pid, fd } })), "ENXIO")
+    server.close()
+    await once(server, "close")
+  })
+
+  it("is out of reach, not gone, when the system does not map it: for reasons of this process", () => {
+    const segment = createSegment(64)
+    const reference = { ...referTo(segment, false), id: "4".repeat(32) }
+    assert.include(throwsUnreachable(() => openSegment({ ...reference, size: 2 ** 60 })), "does not map it")
+    closeSegment(segment)
   })
 
   it("is refused when it is smaller than its reference says, and no descriptor is left open", () => {
