@@ -68,6 +68,23 @@ export interface CellOrder extends Common {
   readonly steps: number
 }
 
+/** Messages of one size between two that talk. */
+export interface PipeOrder extends Common {
+  readonly work: "pipe"
+  /** All one way, and one back at the end; or each is answered by one as long before the next. */
+  readonly pattern: "stream" | "pingPong"
+  readonly messages: number
+  readonly bytes: number
+}
+
+/** Small numbers through one queue: as many from each producer, and as many to each consumer. */
+export interface QueueOrder extends Common {
+  readonly work: "queue"
+  readonly producers: number
+  readonly consumers: number
+  readonly items: number
+}
+
 export type Order =
   | ApplyOrder
   | MapOrder
@@ -77,6 +94,8 @@ export type Order =
   | PayloadOrder
   | InPlaceOrder
   | CellOrder
+  | PipeOrder
+  | QueueOrder
 
 export const processes = 2
 
@@ -121,3 +140,14 @@ export const inPlace = (choice: Choice & Trips): InPlaceOrder => (
 export const cell = (choice: Choice & Pick<CellOrder, "step" | "steps" | "processes">): CellOrder => (
   { work: "cell", ...choice }
 )
+
+export const pipe = (choice: Choice & Pick<PipeOrder, "pattern" | "messages" | "bytes">): PipeOrder => (
+  { work: "pipe", processes: 1, ...choice }
+)
+
+export const queue = (choice: Choice & Pick<QueueOrder, "producers" | "consumers" | "items">): QueueOrder => (
+  { work: "queue", processes: choice.producers + choice.consumers, ...choice }
+)
+
+/** Before the clock runs, the same with a part of it. At least some: what is rare is long. */
+export const warmUpOf = (count: number): number => Math.ceil(count / 10)

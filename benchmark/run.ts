@@ -8,13 +8,15 @@ import { circumstancesOf, runWorkload } from "./harness.ts"
 import { workload as inPlace } from "./inPlace.ts"
 import { workload as map } from "./map.ts"
 import { workload as payload } from "./payload.ts"
+import { workload as pipe } from "./pipe.ts"
+import { workload as queue } from "./queue.ts"
 import type { WorkloadResult } from "./results.ts"
 import { workload as skew } from "./skew.ts"
 import { workload as start } from "./start.ts"
 import { describeCircumstances, describeWorkload } from "./tables.ts"
 import { workload as typed } from "./typed.ts"
 
-const all = [apply, map, typed, skew, start, payload, inPlace, cell]
+const all = [apply, map, typed, skew, start, payload, inPlace, cell, pipe, queue]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

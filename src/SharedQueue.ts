@@ -30,7 +30,8 @@
  * **What it costs**
  *
  * A value is *copied*: it becomes bytes when it is offered, and a value again where it is taken, also in one process, so
- * what its producer changes later is not seen. The bytes lie in the process that made the queue. To offer and to take is a
+ * what its producer changes later is not seen. The bytes lie in the process that made the queue. Numbers, strings and
+ * booleans, which nobody can change, are the fastest. To offer and to take is a
  * question to it and its answer: a call there, a message each way from elsewhere. Many at once cost one question:
  * {@link offerAll}, {@link toSink} and {@link toStream}.
  *
@@ -69,20 +70,24 @@ import { openHandle } from "./internal/handles/openers.ts"
 import {
   acknowledge,
   borderOfItems,
+  closeReceipt,
   giveBack,
   makeQueue,
+  openReceipt,
   QueueTypeId,
   retract,
   withSchema
 } from "./internal/handles/queue.ts"
-import type { QueueHandle, Variance } from "./internal/handles/queue.ts"
+import type { QueueHandle, Receipt, Variance } from "./internal/handles/queue.ts"
+import { bundle, isPlain, numberAt, sizeOf, tagAt, takeIn } from "./internal/hub/bundle.ts"
+import type { Content, Handful, Parcels } from "./internal/hub/bundle.ts"
 import { ownSlot } from "./internal/hub/link.ts"
-import { hasEnded } from "./internal/hub/queue.ts"
-import type { Handed, Item, Parcel } from "./internal/hub/queue.ts"
+import { hasEnded, noCell } from "./internal/hub/queue.ts"
+import type { Answer, Wish } from "./internal/hub/queue.ts"
 import { decodeMessage, encodeMessage, maxMessageBytes } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import type { FrameTooLarge } from "./internal/protocol/frames.ts"
-import { ask, inOneGo, obtain } from "./internal/sync/asking.ts"
+import { ask, inOneGo, isAboutToYield, obtain } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { closedError, owned } from "./internal/sync/owned.ts"
@@ -207,6 +212,14 @@ const codecFailed = (issue: unknown): ProcessError =>
 /** What is asked along with it goes in the same frame. */
 const maxItemBytes = maxMessageBytes - 64 * 1024
 
+/** Of what is no bytes. */
+const plainTag = 0
+
+interface Parcel {
+  readonly tag: number
+  readonly content: Content
+}
+
 /** Throws a ProcessError. */
 const encode = (handle: QueueHandle, value: unknown): Parcel => {
   let encoded = value
@@ -216,22 +229,25 @@ const encode = (handle: QueueHandle, value: unknown): Parcel => {
     if (Exit.isFailure(exit)) throw codecFailed(Cause.squash(exit.cause))
     encoded = exit.value
   }
+  if (isPlain(encoded)) return { tag: plainTag, content: encoded }
   try {
     const { bytes, tag } = encodeMessage(encoded, borderOfItems)
     const size = bytes.byteLength
     if (size > maxItemBytes) throw { _tag: "FrameTooLarge", size, limit: maxItemBytes } satisfies FrameTooLarge
-    return [tag, bytes]
+    return { tag, content: bytes }
   } catch (cause) {
     throw crossingError(what, "message", cause)
   }
 }
 
-const decode = (handle: QueueHandle, [, tag, bytes]: Item): Exit.Exit<unknown, ProcessError> => {
-  let value: unknown
-  try {
-    value = decodeMessage({ tag: tag as Message["tag"], bytes }) // what `encode` has given
-  } catch (cause) {
-    return Exit.fail(crossingError(what, "message", cause))
+const decode = (handle: QueueHandle, tag: number, content: Content): Exit.Exit<unknown, ProcessError> => {
+  let value: unknown = content
+  if (content instanceof Uint8Array) {
+    try {
+      value = decodeMessage({ tag: tag as Message["tag"], bytes: content }) // what `encode` has given
+    } catch (cause) {
+      return Exit.fail(crossingError(what, "message", cause))
+    }
   }
   const item = schemaOf(handle)
   if (item === undefined) return Exit.succeed(value)
@@ -253,9 +269,14 @@ const outcome = (number: number): Offered => number === hasEnded ? Effect.fail(e
 const offerOne = (handle: QueueHandle, value: unknown): Offered =>
   Effect.flatMap(
     tryEncode(() => encode(handle, value)),
-    (parcel) =>
+    ({ content, tag }) =>
       Effect.flatMap(
-        obtain<number>(askedOf(handle), "offer", [parcel], (number) => retract(handle, number)),
+        obtain<number>(
+          askedOf(handle),
+          "offer",
+          bundle({ tags: tag, contents: [content] }),
+          (number) => retract(handle, number)
+        ),
         outcome
       )
   )
@@ -295,44 +316,49 @@ interface Source {
 }
 
 interface Batch {
-  readonly parcels: ReadonlyArray<Parcel>
+  readonly parcels: Parcels
   readonly isLast: boolean
   /** What the next value has against being encoded. */
   readonly problem: Offered | undefined
 }
 
 const nextBatch = (handle: QueueHandle, source: Source): Batch => {
-  const parcels: Array<Parcel> = []
+  const tags: Array<number> = []
+  const contents: Array<Content> = []
   let bytes = 0
+  let isLast = false
+  let problem: Offered | undefined
   try {
-    while (parcels.length < mostTogether) {
+    while (contents.length < mostTogether) {
       let parcel = source.kept
       source.kept = undefined
       if (parcel === undefined) {
         const next = source.values.next()
-        if (next.done === true) return { parcels, isLast: true, problem: undefined }
+        isLast = next.done === true
+        if (next.done === true) break
         parcel = encode(handle, next.value)
       }
-      bytes += parcel[1].byteLength
-      if (parcels.length > 0 && bytes > mostBytesTogether) {
+      bytes += sizeOf(parcel.content)
+      if (contents.length > 0 && bytes > mostBytesTogether) {
         source.kept = parcel
         break
       }
-      parcels.push(parcel)
+      tags.push(parcel.tag)
+      contents.push(parcel.content)
     }
-    return { parcels, isLast: false, problem: undefined }
   } catch (error) {
-    return { parcels, isLast: true, problem: encodingFailed(error) }
+    problem = encodingFailed(error)
   }
+  return { parcels: { tags: tags.every((tag) => tag === tags[0]) ? tags[0] ?? 0 : tags, contents }, isLast, problem }
 }
 
 const offerFrom = (handle: QueueHandle, source: Source): Offered =>
   Effect.suspend(() => {
     const { isLast, parcels, problem } = nextBatch(handle, source)
     const rest = problem ?? (isLast ? Effect.void : offerFrom(handle, source))
-    if (parcels.length === 0) return rest
+    if (parcels.contents.length === 0) return rest
     return Effect.flatMap(
-      ask<number>(askedOf(handle), "offer", parcels),
+      ask<number>(askedOf(handle), "offer", bundle(parcels)),
       (number) => number === hasEnded ? outcome(number) : rest
     )
   })
@@ -389,47 +415,62 @@ export const end = <A>(self: SharedQueue<A>): Effect.Effect<void, ProcessError> 
 
 type Taken<A> = Effect.Effect<A, ProcessError | Cause.Done>
 
+/** What has come, with its receipt: whoever uses it closes that. Undefined says that nothing will ever come. */
+type Use<A> = (items: Handful | undefined, receipt: Receipt) => Taken<A>
+
+const noReceipt: Receipt = { notes: undefined, cell: noCell }
+const noItems: Handful = { numbers: 0, tags: 0, contents: [] }
+
 /**
  * What is handed out here is used in the step in which the fiber goes on, or goes back: an interruption comes before that
  * step or after it.
  */
-const handedTo = <A>(
-  handle: QueueHandle,
-  operation: "take" | "poll",
-  most: number,
-  use: (handed: Handed) => Taken<A>
-): Taken<A> =>
+const handedTo = <A>(handle: QueueHandle, operation: "take" | "poll", most: number, use: Use<A>): Taken<A> =>
   inOneGo(Effect.suspend(() => {
     const { object } = handle.home
-    let unused: Handed = null
+    const receipt = operation === "take" ? openReceipt(handle) : noReceipt
+    let unused: Handful | undefined
+    let isUsed = false
     const asked: Taken<A> = Effect.callback((resume) => {
-      const withdraw = linkOf(handle.home).ask(object, operation, most, (outcome) => {
+      const wish: Wish = [most, receipt.cell]
+      const withdraw = linkOf(handle.home).ask(object, operation, wish, (outcome) => {
         if (outcome._tag !== "Value") return resume(Effect.fail(closedError(what)))
-        const handed = outcome.value as Handed // what the queue answers
-        unused = handed
+        const items = itemsOf(outcome.value)
+        unused = items
         resume(Effect.suspend(() => {
-          unused = null
-          return use(handed)
+          isUsed = true
+          return use(items, receipt)
         }))
       })
-      return Effect.sync(() => withdraw((handed) => giveBack(handle, handed as Handed))) // the same
+      return Effect.sync(() => withdraw((answer) => giveBack(handle, itemsOf(answer) ?? noItems, 0)))
     })
     return Effect.onExitPrimitive(asked, () => {
-      giveBack(handle, unused)
+      if (isUsed) return undefined
+      giveBack(handle, unused ?? noItems, 0)
+      closeReceipt(receipt)
       return undefined
     })
   }))
 
-/** First it is said that it has come: what cannot be decoded, or kills whoever takes it, does not come back. */
-const unpack = (handle: QueueHandle, item: Item): Exit.Exit<unknown, ProcessError> => {
-  acknowledge(handle, item[0])
-  return decode(handle, item)
-}
+/** What the queue answers. */
+const itemsOf = (answer: unknown): Handful | undefined =>
+  answer === null ? undefined : takeIn(answer as Exclude<Answer, null>)
 
 const done: Effect.Effect<never, Cause.Done> = Effect.fail(Cause.Done())
 
+/** First it is said that it has come: what cannot be decoded, or kills whoever takes it, does not come back. */
+const unpack = (handle: QueueHandle, receipt: Receipt, { contents, numbers, tags }: Handful, index: number) => {
+  acknowledge(handle, receipt, index + 1, numberAt(numbers, index))
+  if (index + 1 === contents.length) closeReceipt(receipt)
+  return decode(handle, tagAt(tags, index), contents[index])
+}
+
 const takeOne = (handle: QueueHandle): Taken<unknown> =>
-  handedTo(handle, "take", 1, (handed) => handed === null ? done : unpack(handle, handed[0]!))
+  handedTo(handle, "take", 1, (items, receipt) => {
+    if (items !== undefined) return unpack(handle, receipt, items, 0)
+    closeReceipt(receipt)
+    return done
+  })
 
 /**
  * The next value. Waits for it, interruptibly, first come, first served.
@@ -474,10 +515,10 @@ export const take = <A>(self: SharedQueue<A>): Effect.Effect<A, ProcessError | C
 export const poll = <A>(self: SharedQueue<A>): Effect.Effect<Option.Option<A>, ProcessError | Cause.Done> =>
   Effect.suspend(() => {
     const handle = handleOf(self)
-    return handedTo(handle, "poll", 1, (handed): Taken<Option.Option<A>> => {
-      if (handed === null) return done
-      if (handed.length === 0) return Effect.succeedNone
-      return Exit.map(unpack(handle, handed[0]!) as Exit.Exit<A, ProcessError>, Option.some) // what was offered
+    return handedTo(handle, "poll", 1, (items, receipt): Taken<Option.Option<A>> => {
+      if (items === undefined) return done
+      if (items.contents.length === 0) return Effect.succeedNone
+      return Exit.map(unpack(handle, receipt, items, 0) as Exit.Exit<A, ProcessError>, Option.some) // what was offered
     })
   })
 
@@ -494,7 +535,7 @@ export const poll = <A>(self: SharedQueue<A>): Effect.Effect<Option.Option<A>, P
 export const size = <A>(self: SharedQueue<A>): Effect.Effect<number, ProcessError> =>
   ask<number>(askedOf(handleOf(self)), "size")
 
-const mostAhead = 64
+const mostAhead = 1024
 /** A stream has so much work at hand, as far as the last items tell. */
 const aheadMillis = 2
 
@@ -503,7 +544,8 @@ const idleMillis = 10
 
 /** The items that a stream has at hand, and how many of them it has used. */
 interface Reader {
-  items: ReadonlyArray<Item>
+  items: Handful
+  receipt: Receipt
   used: number
   arrived: number
   timer: ReturnType<typeof setTimeout> | undefined
@@ -511,49 +553,69 @@ interface Reader {
 
 const letGo = (handle: QueueHandle, reader: Reader): void => {
   clearTimeout(reader.timer)
-  giveBack(handle, reader.items.slice(reader.used))
-  Object.assign(reader, { items: [], used: 0, timer: undefined })
+  if (reader.used < reader.items.contents.length) {
+    giveBack(handle, reader.items, reader.used)
+    closeReceipt(reader.receipt)
+  }
+  Object.assign(reader, { items: noItems, used: 0, timer: undefined })
 }
 
 /** Runs while there is something at hand, and lets it go when nothing was used for a while. */
 const watch = (handle: QueueHandle, reader: Reader): void => {
   const { items, used } = reader
+  const isIdle = (): boolean => reader.items === items && reader.used === used
+  const look = (): void => {
+    if (isIdle()) letGo(handle, reader)
+    else if (reader.used < reader.items.contents.length) watch(handle, reader)
+    else reader.timer = undefined
+  }
   reader.timer = setTimeout(() => {
-    reader.timer = undefined
-    if (reader.items === items && reader.used === used) letGo(handle, reader)
-    else if (reader.used < reader.items.length) watch(handle, reader)
+    // a turn later: where others had the processor meanwhile, its consumer goes on now
+    reader.timer = setTimeout(look)
+    reader.timer.unref()
   }, idleMillis)
   reader.timer.unref()
 }
 
-const howMany = (handle: QueueHandle, { arrived, items }: Reader): number => {
+const howMany = (handle: QueueHandle, { arrived, items: { contents } }: Reader): number => {
   // in the owner's process they are at hand anyway
-  if (items.length === 0 || linkOf(handle.home).slot() === ownSlot) return 1
-  const fitting = Math.floor(items.length * aheadMillis / (performance.now() - arrived))
-  return Math.max(1, Math.min(mostAhead, 2 * items.length, fitting))
+  if (contents.length === 0 || linkOf(handle.home).slot() === ownSlot) return 1
+  const fitting = Math.floor(contents.length * aheadMillis / (performance.now() - arrived))
+  return Math.max(1, Math.min(mostAhead, 2 * contents.length, fitting))
 }
 
-const readNext = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> => {
-  const next = (): Exit.Exit<readonly [unknown], ProcessError> =>
-    Exit.map(unpack(handle, reader.items[reader.used++]!), (value): readonly [unknown] => [value])
-  return Effect.suspend(() => {
-    if (reader.used < reader.items.length) return inOneGo(Effect.suspend(next))
-    return handedTo(handle, "take", howMany(handle, reader), (handed) => {
-      if (handed === null) return done
-      Object.assign(reader, { items: handed, used: 0, arrived: performance.now() })
-      const first = next()
-      if (handed.length > 1 && reader.timer === undefined) watch(handle, reader)
-      return first
-    })
-  })
+const next = (handle: QueueHandle, reader: Reader): Exit.Exit<readonly [unknown], ProcessError> => {
+  const exit = unpack(handle, reader.receipt, reader.items, reader.used++)
+  return Exit.isSuccess(exit) ? Exit.succeed([exit.value]) : Exit.failCause(exit.cause)
 }
+
+const fetch = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> =>
+  handedTo(handle, "take", howMany(handle, reader), (items, receipt) => {
+    if (items === undefined) {
+      closeReceipt(receipt)
+      return done
+    }
+    Object.assign(reader, { items, receipt, used: 0, arrived: performance.now() })
+    const first = next(handle, reader)
+    if (items.contents.length > 1 && reader.timer === undefined) watch(handle, reader)
+    return first
+  })
+
+const readNext = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> =>
+  Effect.withFiber((fiber): Taken<readonly [unknown]> => {
+    if (reader.used === reader.items.contents.length) return fetch(handle, reader)
+    // it could be interrupted there with the item in its hands
+    return isAboutToYield(fiber)
+      ? Effect.flatMap(Effect.yieldNow, () => readNext(handle, reader))
+      : next(handle, reader)
+  })
 
 /**
  * All values, until the queue has ended.
  *
  * **Details**
  *
- * - It fetches a few ahead: as many as the consumer uses in about 2 milliseconds, and never more than 64; but no more than
+ * - It fetches a few ahead: as many as the consumer uses in about 2 milliseconds, and never more than 1024; but no more than
  *   its share while others wait. What it has not used returns to its place when it ends early or is interrupted, when its
  *   consumer takes longer than usual with one value, and when this process dies.
  * - Many consumers may read as streams: each value goes to one of them.
@@ -569,7 +631,7 @@ const readNext = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]
 export const toStream = <A>(self: SharedQueue<A>): Stream.Stream<A, ProcessError> =>
   Stream.unwrap(Effect.map(
     Effect.acquireRelease(
-      Effect.sync((): Reader => ({ items: [], used: 0, arrived: 0, timer: undefined })),
+      Effect.sync((): Reader => ({ items: noItems, receipt: noReceipt, used: 0, arrived: 0, timer: undefined })),
       (reader) => Effect.sync(() => letGo(handleOf(self), reader))
     ),
     (reader) => Stream.fromPull(Effect.succeed(readNext(handleOf(self), reader) as Taken<readonly [A]>)) // what was offered

@@ -48,6 +48,9 @@ const functionOf = (order: Order): FunctionName => {
       return "squareShared"
     case "cell":
       throw new Error("a pool has no cells")
+    case "pipe":
+    case "queue":
+      throw new Error("nobody talks in a pool")
   }
 }
 

@@ -6,15 +6,19 @@ import type {
   InPlaceOrder,
   MapOrder,
   PayloadOrder,
+  PipeOrder,
+  QueueOrder,
   SkewOrder,
   StartOrder,
   TypedOrder
 } from "../orders.ts"
+import { warmUpOf } from "../orders.ts"
 import { load } from "../ours.ts"
 import { check, order, report } from "./order.ts"
 import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts, medianOf, rangesOf } from "./trips.ts"
 
-const { Pool, SharedArray, SharedLock, SharedValue, StartMethod } = await load()
+const { Pipe, Pool, Process, SharedArray, SharedBarrier, SharedLock, SharedQueue, SharedValue, StartMethod } =
+  await load()
 
 const layer = order.method === "threads" ? StartMethod.layerThreads : StartMethod.layerSpawn
 
@@ -140,6 +144,32 @@ const cell = Effect.fnUntraced(function*({ processes, step, steps }: CellOrder) 
   report(ms)
 })
 
+const pipe = Effect.fnUntraced(function*(order: PipeOrder) {
+  const { listen, talk } = yield* Effect.promise(() => import("../tasks/oursTalking.ts"))
+  const [here, there] = yield* Pipe.make<Uint8Array>()
+  const child = yield* Process.start(listen, { end: there, order })
+  yield* talk(order, here, warmUpOf(order.messages))
+  const [ms] = yield* timed(talk(order, here, order.messages))
+  report(ms)
+  yield* Process.join(child)
+})
+
+const queue = Effect.fnUntraced(function*(order: QueueOrder) {
+  const { consume, produce } = yield* Effect.promise(() => import("../tasks/oursTalking.ts"))
+  const gate = yield* SharedBarrier.make(order.producers + order.consumers + 1)
+  const work = { gate, order, queue: yield* SharedQueue.unbounded<number>() }
+  const tasks = [
+    ...Array.from({ length: order.producers }, () => produce),
+    ...Array.from({ length: order.consumers }, () => consume)
+  ]
+  const children = yield* Effect.forEach(tasks, (task) => Process.start(task, work))
+  const wait = SharedBarrier.wait(gate)
+  yield* Effect.repeat(wait, { times: 2 })
+  const [ms] = yield* timed(wait)
+  report(ms)
+  yield* Effect.forEach(children, Process.join)
+})
+
 const program = Effect.suspend(() => {
   switch (order.work) {
     case "apply":
@@ -158,6 +188,10 @@ const program = Effect.suspend(() => {
       return inPlace(order)
     case "cell":
       return cell(order)
+    case "pipe":
+      return pipe(order)
+    case "queue":
+      return queue(order)
   }
 })
 

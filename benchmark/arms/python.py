@@ -130,6 +130,95 @@ def cell(order):
     report(millis(begin))
 
 
+def warm_up_of(count):
+    """As in orders.ts."""
+    return -(-count // 10)
+
+
+def talk_of(order, end):
+    """How a message is sent and received: as bytes, or pickled."""
+    if order.get("variant") == "bytes":
+        return end.send_bytes, end.recv_bytes
+    return end.send, end.recv
+
+
+def listen(order, end):
+    send, receive = talk_of(order, end)
+    answer = b"\xa5" * order["bytes"]
+    for count in (warm_up_of(order["messages"]), order["messages"]):
+        if order["pattern"] == "pingPong":
+            for _ in range(count):
+                receive()
+                send(answer)
+        else:
+            for _ in range(count):
+                message = receive()
+            assert len(message) == order["bytes"]
+            send(b"all")
+
+
+def pipe(order):
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=listen, args=(order, there))
+    child.start()
+    there.close()
+    send, receive = talk_of(order, here)
+    message = b"\xa5" * order["bytes"]
+
+    def talk(count):
+        if order["pattern"] == "pingPong":
+            for _ in range(count):
+                send(message)
+                receive()
+        else:
+            for _ in range(count):
+                send(message)
+            receive()
+
+    talk(warm_up_of(order["messages"]))
+    begin = time.perf_counter()
+    talk(order["messages"])
+    report(millis(begin))
+    child.join()
+
+
+def produce(order, items, gate):
+    share = order["items"] // order["producers"]
+    for count in (warm_up_of(share), share):
+        gate.wait()
+        for n in range(count):
+            items.put(n)
+        gate.wait()
+
+
+def consume(order, items, gate):
+    share = order["items"] // order["consumers"]
+    for count in (warm_up_of(share), share):
+        gate.wait()
+        for _ in range(count):
+            items.get()
+        gate.wait()
+
+
+def queue(order):
+    context = multiprocessing.get_context("fork")
+    items = context.SimpleQueue() if order.get("variant") == "SimpleQueue" else context.Queue()
+    producers, consumers = order["producers"], order["consumers"]
+    gate = context.Barrier(producers + consumers + 1)
+    targets = [produce] * producers + [consume] * consumers
+    children = [context.Process(target=target, args=(order, items, gate)) for target in targets]
+    for child in children:
+        child.start()
+    for _ in range(3):
+        gate.wait()
+    begin = time.perf_counter()
+    gate.wait()
+    report(millis(begin))
+    for child in children:
+        child.join()
+
+
 def start(order):
     workers = order["processes"]
     begin = time.perf_counter()
@@ -153,5 +242,7 @@ if __name__ == "__main__":
         "start": start,
         "inPlace": in_place,
         "cell": cell,
+        "pipe": pipe,
+        "queue": queue,
     }
     works[order["work"]](order)

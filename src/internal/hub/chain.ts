@@ -1,5 +1,5 @@
 /**
- * A queue that may also be left from its middle, and entered there. Whoever leaves does not look for its place: that takes
+ * A queue that may also be left from its middle. Whoever leaves does not look for its place: that takes
  * the same time, however many wait.
  */
 
@@ -17,10 +17,6 @@ export interface Chain<A> {
   readonly shift: () => A | undefined
   /** At the end. What is given takes it out, where it is still in. */
   readonly push: (value: A) => () => void
-  /** Before the first that is to come after it. Looks from the front. */
-  readonly insert: (value: A, isBefore: (other: A) => boolean) => void
-  /** Takes out the last that is meant; whether there is one. Looks from the end. */
-  readonly removeLast: (isMeant: (value: A) => boolean) => boolean
 }
 
 export const makeChain = <A>(): Chain<A> => {
@@ -28,12 +24,11 @@ export const makeChain = <A>(): Chain<A> => {
   let tail: Place<A> | undefined
   let size = 0
 
-  const enter = (value: A, before: Place<A> | undefined, after: Place<A> | undefined): Place<A> => {
-    const place: Place<A> = { value, before, after, isIn: true }
-    if (before === undefined) head = place
-    else before.after = place
-    if (after === undefined) tail = place
-    else after.before = place
+  const enter = (value: A): Place<A> => {
+    const place: Place<A> = { value, before: tail, after: undefined, isIn: true }
+    if (tail === undefined) head = place
+    else tail.after = place
+    tail = place
     size++
     return place
   }
@@ -59,19 +54,8 @@ export const makeChain = <A>(): Chain<A> => {
       return place?.value
     },
     push: (value) => {
-      const place = enter(value, tail, undefined)
+      const place = enter(value)
       return () => leave(place)
-    },
-    insert: (value, isBefore) => {
-      let after = head
-      while (after !== undefined && !isBefore(after.value)) after = after.after
-      enter(value, after === undefined ? tail : after.before, after)
-    },
-    removeLast: (isMeant) => {
-      let place = tail
-      while (place !== undefined && !isMeant(place.value)) place = place.before
-      if (place !== undefined) leave(place)
-      return place !== undefined
     }
   }
 }

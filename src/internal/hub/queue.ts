@@ -5,23 +5,29 @@
  * Every item is in one place: in the queue, on its way to one process, or taken. What is on its way comes back to its place
  * when the taker gives it back, or when its process dies; until then it takes up room, so that there is room for it.
  */
+import type { OwnTally } from "../memory/tally.ts"
+import { makeAway } from "./away.ts"
+import { handOut, sizeOf, tagAt, unbundle } from "./bundle.ts"
+import type { Bundle, Handed, Item, Parcels } from "./bundle.ts"
 import { makeChain } from "./chain.ts"
+import { ownSlot } from "./link.ts"
 import type { HubObject } from "./link.ts"
-
-/** A message, as it is offered. */
-export type Parcel = readonly [tag: number, bytes: Uint8Array]
-
-/** As it is handed out, with the number by which the taker says what has become of it. */
-export type Item = readonly [number: number, tag: number, bytes: Uint8Array]
+import { makeRow } from "./row.ts"
 
 /** Answers an offer to a queue that has ended, or ends meanwhile. An offer that is accepted has the number of its last item. */
 export const hasEnded = -1
 
 /** Answers whoever takes: nothing where nothing is there now, `null` where nothing will ever be. */
-export type Handed = ReadonlyArray<Item> | null
+export type Answer = Handed | null
+
+/** How many at most, and the cell of the taker's tally in which it will note what it has used of them. */
+export type Wish = readonly [most: number, cell: number]
+
+/** Who has no tally says "taken" of each. */
+export const noCell = -1
 
 interface Offer {
-  readonly parcels: ReadonlyArray<Parcel>
+  readonly parcels: Parcels
   /** So many of them are accepted. */
   accepted: number
   readonly answer: (value: unknown) => void
@@ -29,8 +35,8 @@ interface Offer {
 
 interface Taker {
   readonly slot: number
-  readonly most: number
-  readonly answer: (handed: Handed) => void
+  readonly wish: Wish
+  readonly answer: (answer: Answer) => void
 }
 
 /** Of several items that are handed out at once. One may have more. */
@@ -38,8 +44,6 @@ const mostBytes = 256 * 1024
 
 /** Fibers of this process that answer each other's questions could go on for ever: after so many others have their turn. */
 const mostAnswers = 4096
-
-const numberOf = ([number]: Item): number => number
 
 /** What is not done yet, for those who wait until all is. */
 const makeAccount = (inQueue: () => number) => {
@@ -74,7 +78,7 @@ const makeAccount = (inQueue: () => number) => {
   return {
     accept: (): void => void unfinished++,
     retract: (): void => void unfinished--,
-    take: (slot: number): void => void taken.set(slot, (taken.get(slot) ?? 0) + 1),
+    take: (slot: number, count: number): void => void taken.set(slot, (taken.get(slot) ?? 0) + count),
     /** Whether there was something to be done. */
     done: (slot: number): boolean => {
       if (unfinished <= inQueue()) return false
@@ -87,6 +91,7 @@ const makeAccount = (inQueue: () => number) => {
       taken.delete(slot)
     },
     settle,
+    isAwaited: (): boolean => joiners.length > 0,
     /** Answers with how many will never be done: those that were taken by processes that have died. */
     join: (answer: (unfinished: number) => void): () => void => {
       joiners.push(answer)
@@ -97,17 +102,23 @@ const makeAccount = (inQueue: () => number) => {
   }
 }
 
-export const makeQueueObject = (capacity: number) => (): HubObject => {
-  const items = makeChain<Item>()
-  const onTheWay = new Map<number, { readonly slot: number; readonly item: Item }>()
+export const makeQueueObject = (
+  capacity: number,
+  makeTally: () => OwnTally | undefined = () => undefined
+) =>
+(): HubObject => {
+  const items = makeRow<Item>()
   const offers = makeChain<Offer>()
   const takers = makeChain<Taker>()
   const account = makeAccount(items.size)
+  const away = makeAway(makeTally, account.take)
   let lastNumber = 0
   let isEnded = false
   let isServing = false
 
-  const size = (): number => items.size() + onTheWay.size
+  const size = (): number => items.size() + away.size()
+
+  const hasRoom = (): boolean => size() < capacity || (away.look() && size() < capacity)
 
   /** Each of these answers one question, where it can be answered. */
   const refuse = (): boolean => {
@@ -119,36 +130,42 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
   const accept = (): boolean => {
     const offer = offers.first()
     if (offer === undefined) return false
-    while (offer.accepted < offer.parcels.length && size() < capacity) {
-      const [tag, bytes] = offer.parcels[offer.accepted++]!
-      items.push([++lastNumber, tag, bytes])
+    const { parcels: { contents, tags } } = offer
+    while (offer.accepted < contents.length && hasRoom()) {
+      const index = offer.accepted++
+      items.push({ number: ++lastNumber, tag: tagAt(tags, index), content: contents[index] })
       account.accept()
     }
-    if (offer.accepted < offer.parcels.length) return false
+    if (offer.accepted < contents.length) return false
     offers.shift()
     offer.answer(lastNumber)
     return true
   }
 
-  const pick = (slot: number, most: number): ReadonlyArray<Item> => {
-    const picked: Array<Item> = []
+  const pick = (most: number): ReadonlyArray<Item> => {
+    const enough = Math.min(most, items.size())
+    let count = 0
     let bytes = 0
-    while (picked.length < most && items.size() > 0) {
-      bytes += items.first()![2].byteLength
-      if (picked.length > 0 && bytes > mostBytes) break
-      const item = items.shift()!
-      onTheWay.set(numberOf(item), { slot, item })
-      picked.push(item)
+    while (count < enough) {
+      bytes += sizeOf(items.at(count).content)
+      if (count > 0 && bytes > mostBytes) break
+      count++
     }
-    return picked
+    return items.shift(count)
+  }
+
+  const handTo = (slot: number, most: number, cell: number): Handed => {
+    const picked = pick(most)
+    away.hand(slot, cell, picked)
+    return handOut(picked)
   }
 
   /** Whoever wants many leaves their share to the others who wait. */
   const hand = (): boolean => {
     if (items.size() === 0 || takers.size() === 0) return false
     const share = Math.ceil(items.size() / takers.size())
-    const { answer, most, slot } = takers.shift()!
-    answer(pick(slot, Math.min(most, share)))
+    const { answer, slot, wish: [most, cell] } = takers.shift()!
+    answer(handTo(slot, Math.min(most, share), cell))
     return true
   }
 
@@ -161,6 +178,11 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
     return taker !== undefined
   }
 
+  /** Somebody waits who may be answered when something is used. */
+  const wantsNews = (): boolean => offers.size() > 0 || (isEnded && takers.size() > 0) || account.isAwaited()
+
+  const hearNews = (): boolean => wantsNews() && away.lookAndWant()
+
   /**
    * A fiber of this process goes on while it is answered, and may ask again: that is served here when it waits, not inside
    * of the answer, where a long row of fibers would exhaust the stack.
@@ -170,7 +192,7 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
     isServing = true
     let answers = 0
     try {
-      while (refuse() || accept() || hand() || finish()) {
+      while (refuse() || accept() || hand() || finish() || hearNews()) {
         if (++answers < mostAnswers) continue
         setImmediate(serve)
         return
@@ -181,35 +203,26 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
     account.settle() // not before: who waited for room may have added something
   }
 
-  const taken = (number: number, slot: number): void => {
-    if (onTheWay.get(number)?.slot !== slot) return
-    onTheWay.delete(number)
-    account.take(slot)
-  }
+  const comeBack = (some: ReadonlyArray<Item>): void => some.forEach(items.insert)
 
-  const comeBack = (numbers: Iterable<number>, slot: number): void => {
-    for (const number of numbers) {
-      const there = onTheWay.get(number)
-      if (there === undefined || there.slot !== slot) continue
-      onTheWay.delete(number)
-      items.insert(there.item, (other) => numberOf(other) > number)
-    }
+  const poll = (slot: number): Answer => {
+    if (items.size() > takers.size()) return handTo(slot, 1, noCell)
+    return isDrained() ? null : handOut([])
   }
-
-  const poll = (slot: number): Handed => items.size() > takers.size() ? pick(slot, 1) : isDrained() ? null : []
 
   /** What is answered at once. */
   const reply = (slot: number, operation: string, argument: unknown): unknown => {
+    away.look()
     switch (operation) {
       case "poll":
         return poll(slot)
       case "taken":
-        return taken(argument as number, slot) // the number of an item
+        return away.taken(slot, argument as number) // the number of an item
       case "back":
-        return comeBack(argument as ReadonlyArray<number>, slot) // the numbers of items
+        return comeBack(away.back(slot, argument as ReadonlyArray<number>)) // the numbers of items
       case "retract":
         // too late for what is on its way, or taken
-        return items.removeLast((item) => numberOf(item) === argument) ? account.retract() : undefined
+        return items.remove(argument as number) ? account.retract() : undefined // a number
       case "done":
         return account.done(slot)
       case "end":
@@ -217,6 +230,8 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
         return undefined
       case "size":
         return size()
+      case "tally":
+        return slot === ownSlot ? null : away.tallyOf(slot)?.reference ?? null
       default:
         throw new Error(`A queue does not know what ${operation} is.`)
     }
@@ -230,9 +245,9 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
     answer: (value: unknown) => void
   ): (() => void) | undefined => {
     if (operation === "offer") {
-      return offers.push({ parcels: argument as ReadonlyArray<Parcel>, accepted: 0, answer }) // what is encoded for it
+      return offers.push({ parcels: unbundle(argument as Bundle), accepted: 0, answer }) // what is encoded for it
     }
-    if (operation === "take") return takers.push({ slot, most: argument as number, answer }) // one or more
+    if (operation === "take") return takers.push({ slot, wish: argument as Wish, answer }) // one or more
     return operation === "join" ? account.join(answer) : undefined
   }
 
@@ -248,7 +263,7 @@ export const makeQueueObject = (capacity: number) => (): HubObject => {
       }
     },
     gone: ({ slot }) => {
-      comeBack([...onTheWay.values()].filter((one) => one.slot === slot).map(({ item }) => numberOf(item)), slot)
+      comeBack(away.gone(slot))
       account.gone(slot)
       serve()
     }

@@ -186,6 +186,8 @@ export const decodeBody = (body: Buffer, attachments: ReadonlyArray<Uint8Array> 
 /** The value of one whole frame, which {@link encodeFrame} has made. */
 export const decodeFrame = (bytes: Uint8Array): unknown => {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  // short ones, of which there are many, need no reader
+  if (!readHeader(frame, 0).isAttaching) return decodeBody(frame.subarray(headerBytes))
   let value: unknown
   makeFrameReader(maxFrameBytes).push(frame, (body, attachments) => {
     value = decodeBody(body, attachments)

@@ -4,11 +4,11 @@ import { makeChain } from "../../../src/internal/hub/chain.ts"
 
 type Step =
   | { readonly does: "push" | "shift" }
-  | { readonly does: "leave" | "removeLast" | "insert"; readonly at: number }
+  | { readonly does: "leave"; readonly at: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ does: fc.constantFrom("push" as const, "shift" as const) }),
-  fc.record({ does: fc.constantFrom("leave" as const, "removeLast" as const, "insert" as const), at: fc.nat(9) })
+  fc.record({ does: fc.constant("leave" as const), at: fc.nat(9) })
 )
 
 const follow = (steps: ReadonlyArray<Step>): void => {
@@ -17,31 +17,16 @@ const follow = (steps: ReadonlyArray<Step>): void => {
   const ways: Array<readonly [number, () => void]> = []
   let next = 0
 
-  const change = ({ at, does }: Extract<Step, { readonly at: number }>): void => {
-    if (does === "leave") {
-      // also those that have left
-      const [value, leave] = ways[at] ?? [-1, () => {}]
-      leave()
-      if (model.includes(value)) model.splice(model.indexOf(value), 1)
-    } else if (does === "removeLast") {
-      const index = model.findLastIndex((value) => value <= at)
-      assert.strictEqual(chain.removeLast((value) => value <= at), index >= 0)
-      if (index >= 0) model.splice(index, 1)
-    } else {
-      const value = at + 0.5
-      const index = model.findIndex((other) => other > value)
-      chain.insert(value, (other) => other > value)
-      model.splice(index < 0 ? model.length : index, 0, value)
-    }
-  }
-
   for (const step of steps) {
     if (step.does === "push") {
       const value = next++
       ways.push([value, chain.push(value)])
       model.push(value)
     } else if ("at" in step) {
-      change(step)
+      // also those that have left
+      const [value, leave] = ways[step.at] ?? [-1, () => {}]
+      leave()
+      if (model.includes(value)) model.splice(model.indexOf(value), 1)
     } else {
       assert.strictEqual(chain.shift(), model.shift())
     }

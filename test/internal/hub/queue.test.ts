@@ -1,22 +1,38 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { hasEnded, makeQueueObject } from "../../../src/internal/hub/queue.ts"
-import type { Handed, Item } from "../../../src/internal/hub/queue.ts"
+import { bundle, numberAt, takeIn } from "../../../src/internal/hub/bundle.ts"
+import { hasEnded, makeQueueObject, noCell } from "../../../src/internal/hub/queue.ts"
+import type { Answer } from "../../../src/internal/hub/queue.ts"
+import { noteUsed, tallyCells } from "../../../src/internal/memory/tally.ts"
+import type { OwnTally } from "../../../src/internal/memory/tally.ts"
 import { drive } from "./drive.ts"
 import type { Driver, Question } from "./drive.ts"
 
-const parcels = (values: ReadonlyArray<number>) => values.map((value) => [0, Uint8Array.of(value)] as const)
-const handedOf = (question: Question): Handed => question.answer() as Handed
-const valueOf = ([, , bytes]: Item): number => bytes[0]!
-const valuesOf = (question: Question): ReadonlyArray<number> | null => handedOf(question)?.map(valueOf) ?? null
-const numbersOf = (question: Question): ReadonlyArray<number> => handedOf(question)!.map(([number]) => number)
+type Item = readonly [number: number, value: number]
 
-const make = (capacity = Infinity): Driver => drive(makeQueueObject(capacity))
+const parcels = (values: ReadonlyArray<number>) => bundle({ tags: 0, contents: values.map((n) => Uint8Array.of(n)) })
+const itemsIn = (answer: unknown): ReadonlyArray<Item> | null => {
+  if (answer === null) return null
+  const { contents, numbers } = takeIn(answer as Exclude<Answer, null>)
+  return contents.map((content, i) => [numberAt(numbers, i), (content as Uint8Array)[0]!])
+}
+const itemsOf = (question: Question): ReadonlyArray<Item> | null => itemsIn(question.answer())
+const valuesOf = (question: Question): ReadonlyArray<number> | null =>
+  itemsOf(question)?.map(([, value]) => value) ?? null
+const numbersOf = (question: Question): ReadonlyArray<number> => itemsOf(question)!.map(([number]) => number)
+
+/** Its reference is the tally itself: all are in this process. */
+const makeTally = (): OwnTally => {
+  const words = new Int32Array(new SharedArrayBuffer(8 * tallyCells))
+  return { words, reference: { words } as never, release: () => {} }
+}
+
+const make = (capacity = Infinity): Driver => drive(makeQueueObject(capacity, makeTally))
 
 const offer = (queue: Driver, slot: number, ...values: ReadonlyArray<number>): Question =>
   queue.ask(slot, "offer", parcels(values))
 
-const take = (queue: Driver, slot: number, most = 1): Question => queue.ask(slot, "take", most)
+const take = (queue: Driver, slot: number, most = 1): Question => queue.ask(slot, "take", [most, noCell])
 
 const accept = (queue: Driver, question: Question): void => {
   for (const number of numbersOf(question)) queue.ask(question.slot, "taken", number)
@@ -37,9 +53,9 @@ const drain = (queue: Driver, slot: number): ReadonlyArray<number> => {
 // ---------------------------------------------------------------------------------------------------- the model
 
 type Step =
-  | { readonly does: "offer" | "take"; readonly slot: number; readonly count: number }
+  | { readonly does: "offer" | "take" | "takeNoting"; readonly slot: number; readonly count: number }
   | { readonly does: "poll" | "done" | "join" | "die"; readonly slot: number }
-  | { readonly does: "withdraw" | "acknowledge" | "giveBack" | "retract"; readonly index: number }
+  | { readonly does: "withdraw" | "acknowledge" | "giveBack" | "retract" | "cross"; readonly index: number }
   | { readonly does: "end" }
 
 const slot = fc.integer({ min: 1, max: 3 })
@@ -47,6 +63,8 @@ const count = fc.integer({ min: 1, max: 3 })
 const index = fc.nat(5)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ does: fc.constantFrom("offer" as const, "take" as const), slot, count }) },
+  { weight: 6, arbitrary: fc.record({ does: fc.constant("takeNoting" as const), slot, count }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("cross" as const), index }) },
   {
     weight: 4,
     arbitrary: fc.record({ does: fc.constantFrom("poll" as const, "done" as const, "join" as const), slot })
@@ -153,8 +171,8 @@ const makeModel = (capacity: number) => {
       onTheWay.delete(place)
       settle()
     },
-    giveBack: (place: number): void => {
-      comeBack(place)
+    giveBack: (places: ReadonlyArray<number>): void => {
+      for (const place of places) comeBack(place)
       settle()
     },
     retract: (place: number): boolean => {
@@ -192,7 +210,21 @@ const makeModel = (capacity: number) => {
 
 // ---------------------------------------------------------------------------------------------------- both together
 
+/** What was handed out with a cell, to be noted there in this order. */
+interface Handing {
+  readonly slot: number
+  readonly cell: number
+  readonly tally: OwnTally
+  readonly question: Question
+  /** Undefined until it is answered. */
+  places: ReadonlyArray<number> | undefined
+  used: number
+  /** The answer crossed with the withdrawal: it will be given back, and the cell may be used for another. */
+  isCrossed: boolean
+}
+
 interface Both {
+  handings: ReadonlyArray<Handing>
   readonly queue: Driver
   readonly model: ReturnType<typeof makeModel>
   readonly questions: Map<Question, Asked>
@@ -204,12 +236,38 @@ interface Both {
 
 /** What the model says was handed out: numbers count from one. */
 const expected = ({ accepted }: Both["model"], places: ReadonlyArray<number>): ReadonlyArray<Item> =>
-  places.map((place) => [place + 1, 0, Uint8Array.of(accepted[place]!)])
+  places.map((place) => [place + 1, accepted[place]!])
 
-const begin = (both: Both, asked: Asked, operation: string, argument: unknown): void => {
+/** Those of its places that are neither used nor given back. */
+const openPlaces = ({ model }: Both, { places, slot, used }: Handing): ReadonlyArray<number> => {
+  const onTheWay = model.onTheWay()
+  return (places ?? []).slice(used).filter((place) => onTheWay.some(([at, to]) => at === place && to === slot))
+}
+
+const takeNoting = (both: Both, slot: number, count: number): void => {
+  const tally = both.queue.ask(slot, "tally").answer() as OwnTally | null
+  const isFree = (cell: number): boolean =>
+    !both.handings.some((one) => one.slot === slot && one.cell === cell && !one.isCrossed)
+  const cell = tally === null ? noCell : Array.from({ length: tallyCells }, (_, i) => i).find(isFree) ?? noCell
+  const question = begin(both, { kind: "take", slot, most: count, values: [] }, "take", [count, cell])
+  if (tally === null || cell === noCell) return
+  both.handings = [...both.handings, { slot, cell, tally, question, places: undefined, used: 0, isCrossed: false }]
+}
+
+/** Those that are through make room; it happens after each step. */
+const tidy = (both: Both): void => {
+  for (const handing of both.handings) {
+    if (handing.places !== undefined || !handing.question.isAnswered()) continue
+    handing.places = itemsOf(handing.question)?.map(([number]) => number - 1) ?? []
+  }
+  both.handings = both.handings.filter((handing) => handing.question.isOpen() || openPlaces(both, handing).length > 0)
+}
+
+const begin = (both: Both, asked: Asked, operation: string, argument: unknown): Question => {
   const question = both.queue.ask(asked.slot, operation, argument)
   both.questions.set(question, asked)
   both.model.ask(asked)
+  return question
 }
 
 const ask = (both: Both, step: Step): void => {
@@ -220,12 +278,14 @@ const ask = (both: Both, step: Step): void => {
     const values = Array.from({ length: step.count }, () => both.offered++)
     begin(both, { kind: "offer", slot: step.slot, most: 0, values: [...values] }, "offer", parcels(values))
   } else if (step.does === "take") {
-    begin(both, { kind: "take", slot: step.slot, most: step.count, values: [] }, "take", step.count)
+    begin(both, { kind: "take", slot: step.slot, most: step.count, values: [] }, "take", [step.count, noCell])
+  } else if (step.does === "takeNoting") {
+    takeNoting(both, step.slot, step.count)
   } else if (step.does === "join") {
     begin(both, { kind: "join", slot: step.slot, most: 0, values: [] }, "join", undefined)
   } else if (step.does === "poll") {
     const places = model.poll(step.slot)
-    const handed = handedOf(queue.ask(step.slot, "poll"))
+    const handed = itemsOf(queue.ask(step.slot, "poll"))
     assert.deepStrictEqual(handed, places === null ? null : expected(model, places))
   } else if (step.does === "done") {
     assert.strictEqual(queue.ask(step.slot, "done").answer(), model.done(step.slot))
@@ -235,6 +295,7 @@ const ask = (both: Both, step: Step): void => {
   } else if (step.does === "die") {
     queue.kill(step.slot)
     model.die(step.slot)
+    both.handings = both.handings.filter((handing) => handing.slot !== step.slot)
     // some may be answered while others of the process are withdrawn: it does not hear that
     for (const question of both.questions.keys()) if (question.slot === step.slot) both.questions.delete(question)
   }
@@ -254,23 +315,55 @@ const undo = (both: Both, { does, index }: Extract<Step, { readonly index: numbe
     if (place < 0) return
     queue.ask(1, "retract", place + 1)
     if (model.retract(place)) both.retracted.push(model.accepted[place]!)
+  } else if (does === "cross") {
+    const handing = both.handings[index]
+    if (handing?.used === 0 && handing.places !== undefined) handing.isCrossed = true
   } else if (onTheWay.length > 0) {
     const [place, slot] = onTheWay[index % onTheWay.length]!
-    // somebody else's word does not count
-    queue.ask(slot + 1, "taken", place + 1)
-    queue.ask(slot + 1, "back", [place + 1])
-    if (does === "giveBack") {
-      queue.ask(slot, "back", [place + 1])
-      model.giveBack(place)
-    } else {
-      queue.ask(slot, "taken", place + 1)
-      both.had.push([model.accepted[place]!, slot])
-      model.acknowledge(place)
-    }
+    const handing = both.handings.find((one) => one.slot === slot && openPlaces(both, one).includes(place))
+    if (handing === undefined) tell(both, does, place, slot)
+    else if (does === "giveBack" || handing.isCrossed) giveBackAll(both, handing)
+    else note(both, handing)
   }
 }
 
-const compare = ({ model, questions, queue }: Both, capacity: number): void => {
+const tell = ({ had, model, queue }: Both, does: "acknowledge" | "giveBack", place: number, slot: number): void => {
+  // somebody else's word does not count
+  queue.ask(slot + 1, "taken", place + 1)
+  queue.ask(slot + 1, "back", [place + 1])
+  if (does === "giveBack") {
+    queue.ask(slot, "back", [place + 1])
+    model.giveBack([place])
+  } else {
+    queue.ask(slot, "taken", place + 1)
+    had.push([model.accepted[place]!, slot])
+    model.acknowledge(place)
+  }
+}
+
+const giveBackAll = (both: Both, handing: Handing): void => {
+  const places = openPlaces(both, handing)
+  both.handings = both.handings.filter((other) => other !== handing)
+  both.queue.ask(handing.slot, "back", places.map((place) => place + 1))
+  both.model.giveBack(places)
+}
+
+/** The next in its order. The hub is told where it wants to be, and has to find it by itself elsewhere. */
+const note = ({ had, model, queue }: Both, handing: Handing): void => {
+  const { cell, places, slot, tally } = handing
+  const place = places![handing.used++]!
+  if (noteUsed(tally, cell, handing.used)) queue.ask(slot, "taken", place + 1)
+  had.push([model.accepted[place]!, slot])
+  model.acknowledge(place)
+}
+
+const compareSizes = ({ model, queue }: Both, capacity: number): void => {
+  const size = queue.ask(9, "size").answer() as number
+  assert.strictEqual(size, model.size())
+  assert.isAtMost(size, capacity)
+}
+
+const compare = ({ model, questions }: Both): void => {
   for (const [question, asked] of questions) {
     assert.strictEqual(question.isAnswered(), model.answers.has(asked), asked.kind)
     if (!question.isAnswered()) continue
@@ -278,15 +371,13 @@ const compare = ({ model, questions, queue }: Both, capacity: number): void => {
     const wanted = asked.kind === "take" && answer !== null
       ? expected(model, answer as ReadonlyArray<number>)
       : answer
-    assert.deepStrictEqual(question.answer(), wanted)
+    assert.deepStrictEqual(asked.kind === "take" ? itemsOf(question) : question.answer(), wanted)
   }
-  const size = queue.ask(9, "size").answer() as number
-  assert.strictEqual(size, model.size())
-  assert.isAtMost(size, capacity)
 }
 
 const follow = (capacity: number, steps: ReadonlyArray<Step>): void => {
   const both: Both = {
+    handings: [],
     queue: make(capacity),
     model: makeModel(capacity),
     questions: new Map(),
@@ -296,11 +387,15 @@ const follow = (capacity: number, steps: ReadonlyArray<Step>): void => {
   }
   for (const step of steps) {
     ask(both, step)
-    compare(both, capacity)
+    compare(both)
+    // what was noted is found there: mostly, so that some is first found when its process has died
+    if (step.does !== "acknowledge") compareSizes(both, capacity)
+    tidy(both)
   }
   // all die with what they have not acknowledged, and a stranger takes what is left
   ask(both, { does: "end" })
-  compare(both, capacity)
+  compare(both)
+  compareSizes(both, capacity)
   for (const slot of [1, 2, 3]) ask(both, { does: "die", slot })
   assert.deepStrictEqual(both.queue.open(), [], "everybody is told at the end")
   const left = drain(both.queue, 9)
@@ -337,6 +432,31 @@ describe("the queue of a hub", () => {
     assert.deepStrictEqual(drain(queue, 5), [2, 3, 4])
   })
 
+  it("what a process has noted as used is taken, also when it dies before anybody has looked", () => {
+    const queue = make()
+    offer(queue, 2, 1, 2, 3, 4)
+    const tally = queue.ask(3, "tally").answer() as OwnTally
+    const first = queue.ask(3, "take", [3, 5])
+    assert.deepStrictEqual(valuesOf(first), [1, 2, 3])
+    assert.isFalse(noteUsed(tally, 5, 1))
+    queue.kill(3)
+    assert.deepStrictEqual(drain(queue, 5), [2, 3, 4])
+  })
+
+  it("who notes what it uses is asked to say it, too, when somebody waits for that", () => {
+    const queue = make(2)
+    offer(queue, 2, 1, 2)
+    const tally = queue.ask(3, "tally").answer() as OwnTally
+    const numbers = numbersOf(queue.ask(3, "take", [2, 0]))
+    assert.isFalse(noteUsed(tally, 0, 1))
+    assert.isTrue(offer(queue, 2, 3).isAnswered(), "there is room, which nobody has said")
+    const waiting = offer(queue, 2, 4)
+    assert.isTrue(waiting.isOpen())
+    assert.isTrue(noteUsed(tally, 0, 2))
+    queue.ask(3, "taken", numbers[1])
+    assert.isTrue(waiting.isAnswered())
+  })
+
   it("what is on its way takes up room", () => {
     const queue = make(1)
     const waiting = take(queue, 2)
@@ -369,8 +489,8 @@ describe("the queue of a hub", () => {
   it("large items are handed out one by one, small ones together", () => {
     const queue = make()
     const large = new Uint8Array(200_000)
-    queue.ask(2, "offer", [[0, large], [0, large], [0, Uint8Array.of(1)]])
-    assert.deepStrictEqual([handedOf(take(queue, 3, 9))!.length, handedOf(take(queue, 3, 9))!.length], [1, 2])
+    queue.ask(2, "offer", bundle({ tags: 0, contents: [large, large, Uint8Array.of(1)] }))
+    assert.deepStrictEqual([numbersOf(take(queue, 3, 9)).length, numbersOf(take(queue, 3, 9)).length], [1, 2])
   })
 
   it("who takes from a queue that has ended waits while something is on its way that could come back", () => {
@@ -413,8 +533,8 @@ describe("the queue of a hub", () => {
     let received = 0
     const turn = () => new Promise((resolve) => setImmediate(resolve))
     const takeOn = (): void => {
-      object.call(peer, "take", 1, (handed) => {
-        object.call(peer, "taken", (handed as ReadonlyArray<Item>)[0]![0], () => {})
+      object.call(peer, "take", [1, noCell], (answer) => {
+        object.call(peer, "taken", itemsIn(answer)![0]![0], () => {})
         if (++received < rounds) takeOn()
       })
     }
