@@ -258,6 +258,9 @@ const acknowledge = (end: End, consumed: number): void => {
 const isAckDue = ({ capacity, consumed, told, untoldBytes }: End): boolean =>
   consumed > told && (2 * (consumed - told) >= capacity || 2 * untoldBytes >= windowBytes)
 
+/** Enough was offered that the other side should begin: a quarter of what may be out. */
+export const isWriteDue = (end: End): boolean => 4 * (offeredAt(end) - end.written) >= end.capacity
+
 /** Is there something to say besides what was offered? */
 export const hasWords = (end: End): boolean =>
   end.wire && (end.due !== "none" && end.due !== "byeSaid" || isAckDue(end))

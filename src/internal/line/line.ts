@@ -17,6 +17,7 @@ import {
   hear,
   inboxSize,
   isNoLine,
+  isWriteDue,
   Kind,
   mayAttach,
   nextFrame,
@@ -306,7 +307,7 @@ export const sendNow = (line: Line, message: Message): "safe" | "unsafe" | "full
 
 const sendTo = (line: Line, message: Message): "safe" | "unsafe" => {
   offer(line.end, message)
-  if (line.behind.outlives) flush(line)
+  if (line.behind.outlives || isWriteDue(line.end)) flush(line)
   else flushSoon(line)
   return isHanded(line, offeredAt(line.end)) ? "safe" : "unsafe"
 }
@@ -371,7 +372,7 @@ export const hasMessage = ({ end }: Line): boolean => end.local !== "closed" && 
 /** The next message. */
 export const receive = (line: Line): Message | undefined => {
   const message = take(line.end)
-  if (message !== undefined && hasWords(line.end)) flushSoon(line)
+  if (message !== undefined && hasWords(line.end)) flush(line)
   return message
 }
 
