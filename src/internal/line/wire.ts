@@ -4,6 +4,7 @@
 import type { Socket } from "node:net"
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import type { FrameTooLarge } from "../protocol/frames.ts"
+import { salvage } from "../channel/salvage.ts"
 import type { Frame } from "./end.ts"
 import { encodeFrames, makeLineReader } from "./frames.ts"
 
@@ -34,8 +35,29 @@ const largestWrite = 16 * 1024 * 1024
 /** `limit`: so many bytes may a message have that comes. */
 export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
   const reader = makeLineReader(limit)
+  let isBroken = false
+  const hear = (block: Buffer): void => {
+    const frames: Array<Frame> = []
+    let refused: unknown
+    try {
+      reader.push(block, (frame) => frames.push(frame))
+    } catch (cause) {
+      refused = cause
+      socket.destroy() // it is not one of ours
+    }
+    if (frames.length > 0) ear.onFrames(wire, frames)
+    if (isFrameTooLarge(refused)) ear.onTooLarge?.(wire, refused)
+  }
+  /** Whoever has sent, and ended, is no longer there to hear how far it was read: the rest of it is. */
+  const onWritten = (error?: Error | null): void => {
+    if (!error || isBroken) return
+    isBroken = true
+    salvage(socket, hear)
+  }
   const write = (block: Uint8Array): void => {
-    for (let at = 0; at < block.byteLength; at += largestWrite) socket.write(block.subarray(at, at + largestWrite))
+    for (let at = 0; at < block.byteLength; at += largestWrite) {
+      socket.write(block.subarray(at, at + largestWrite), onWritten)
+    }
   }
   const isFlushed = (): boolean => socket.writableLength === 0 && !socket.connecting
   let isMarked = false
@@ -43,15 +65,16 @@ export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
   const tellWhenFlushed = (): void => {
     if (isMarked || isFlushed()) return
     isMarked = true
-    socket.write(new Uint8Array(0), () => {
+    socket.write(new Uint8Array(0), (error) => {
       isMarked = false
+      if (error) return onWritten(error)
       if (isFlushed()) ear.onFlushed(wire)
       else tellWhenFlushed()
     })
   }
   const wire: Wire = {
     write: (frames) => {
-      if (socket.destroyed) return
+      if (socket.destroyed || isBroken) return
       const blocks = encodeFrames(frames)
       if (blocks.length > 1) socket.cork()
       blocks.forEach(write)
@@ -67,18 +90,7 @@ export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
       socket.destroy()
     }
   }
-  socket.on("data", (block: Buffer) => {
-    const frames: Array<Frame> = []
-    let refused: unknown
-    try {
-      reader.push(block, (frame) => frames.push(frame))
-    } catch (cause) {
-      refused = cause
-      socket.destroy() // it is not one of ours
-    }
-    if (frames.length > 0) ear.onFrames(wire, frames)
-    if (isFrameTooLarge(refused)) ear.onTooLarge?.(wire, refused)
-  })
+  socket.on("data", hear)
   socket.once("close", () => ear.onClose(wire))
   return wire
 }
