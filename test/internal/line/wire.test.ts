@@ -25,7 +25,7 @@ describe("the wire of a line", () => {
   it.skipIf(process.platform !== "linux")(
     "hears all that was sent by a process that is dead when it is answered",
     async () => {
-      const texts = Array.from({ length: 100 }, (_, i) => `message ${i} ${"x".repeat(1000)}`)
+      const texts = Array.from({ length: 50 }, (_, i) => `message ${i} ${"x".repeat(1000)}`)
       const frames = texts.map((text): Frame => ({
         kind: Kind.Data,
         message: encodeMessage(text, { sharesMemory: false })
