@@ -335,7 +335,7 @@ export const accept = <A = unknown, B = A>(
 const task = "Listener.connect"
 
 const wrongKey: Readonly<Record<string, string>> = {
-  noise: "what listens there is no Listener of this library. Is it the right address?",
+  noise: "what listens there is no Listener of this library: it is another address, or another program",
   version: "its handshake has another version. Both sides need versions of this library that fit",
   key: "the two sides have different keys. Give both the same authKey"
 }
@@ -358,10 +358,15 @@ const missed = (address: Address, result: Missed, { deadlineMillis, patienceMill
   }
   if (!mayPass(result)) {
     return new ProcessError({
-      reason: new Closed({ what: "Listener", message: `${at} cannot be reached: the system says ${code}.` })
+      reason: new Closed({
+        what: "Listener",
+        message:
+          `${at} cannot be reached: the system says ${code}. Look whether the address is right and this user may use it.`
+      })
     })
   }
-  const message = `${at}: nobody let us in within ${deadlineMillis} ms; at last: ${lastWords(result)}. ` +
+  const within = deadlineMillis > 0 ? ` within ${deadlineMillis} ms` : ""
+  const message = `${at}: nobody let us in${within}; at last: ${lastWords(result)}. ` +
     "Is the other program running, and does it listen there? A later deadline waits longer for it."
   return new ProcessError({ reason: new TimedOut({ task, limitMillis: deadlineMillis, message }) })
 }

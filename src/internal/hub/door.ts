@@ -48,7 +48,7 @@ interface Place {
 const makePlace = (): Place => {
   const name = `effect-multiprocessing-${randomBytes(16).toString("hex")}`
   if (process.platform === "linux") return { path: `\0${name}`, leave: () => {} }
-  const folder = mkdtempSync(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), "emp-"))
+  const folder = mkdtempSync(join(process.env["XDG_RUNTIME_DIR"] || tmpdir(), "emp-"))
   const leave = (): void => {
     process.off("exit", leave)
     rmSync(folder, { recursive: true, force: true })

@@ -20,8 +20,10 @@ export interface Terms {
 /** So many messages of one direction may be unread: both sides have to know it. */
 const capacity = 256
 
-/** How long what was said last may be on its way when nobody needs the line any more. */
+/** So long a process that needs the line no more stays for what was said last, unless the other side has heard it before. */
 const farewellMillis = 1000
+/** So long the socket stays in a process that lives on. */
+const longestFarewellMillis = 30_000
 
 const nothingBehind = (socket: Socket, { isFar, sends }: Terms): Behind => ({
   pipe: undefined,
@@ -54,7 +56,13 @@ export const lineOn = (socket: Socket, terms: Terms): { readonly line: Line; rea
   const release = (): void => {
     closeLine(line)
     if (socket.closed) return
-    const timer = setTimeout(() => socket.destroy(), farewellMillis).unref()
+    // a connection that is cut off takes with it what the system has not sent, or the other side not read
+    socket.ref()
+    let timer = setTimeout(() => {
+      socket.end()
+      socket.unref()
+      timer = setTimeout(() => socket.destroy(), longestFarewellMillis).unref()
+    }, farewellMillis)
     socket.once("close", () => clearTimeout(timer))
   }
   return { line, release }

@@ -7,11 +7,19 @@ import { existsSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync, unlin
 import { connect } from "node:net"
 import type { Server } from "node:net"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { dirname, isAbsolute, join } from "node:path"
 
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
-export const show = (address: Address): string => "path" in address ? address.path : `${address.host}:${address.port}`
+/** Of idle connections, whose other side may be gone without a word. */
+export const keepAliveMillis = 30_000
+
+/** As users write it: a name that is no file begins with `@`. */
+export const show = (address: Address): string => {
+  if ("path" in address) return address.path.replace(/^\0/, "@")
+  return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
+}
 
 /** Only a path is sure to stay on this machine. */
 export const isFar = (address: Address): boolean => !("path" in address)
@@ -37,7 +45,10 @@ const leaveAll = (): void => {
 
 /** A file in a folder that only this user can enter. It goes with its scope, or with the process. */
 export const makePlace = (): Place => {
-  const folder = mkdtempSync(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), "emp-"))
+  const runtime = process.env["XDG_RUNTIME_DIR"]
+  const folder = mkdtempSync(
+    join(runtime !== undefined && isAbsolute(runtime) && existsSync(runtime) ? runtime : tmpdir(), "emp-")
+  )
   const place: Place = {
     path: join(folder, "listener"),
     leave: () => {
@@ -124,6 +135,14 @@ const takeAway = (path: string, identity: string): void => {
 }
 
 const attempts = 5
+/** Between its bind and its listen somebody looks as if he were dead. */
+const secondLookMillis = 50
+
+const isStale = async (path: string, identity: string): Promise<boolean> => {
+  await setTimeout(secondLookMillis)
+  const found = look(path)
+  return typeof found === "object" && found.identity === identity && !await isLive(path)
+}
 
 /** Listens, also where a dead process has left its socket. */
 export const listenAt = async (server: Server, address: Address): Promise<Refused | undefined> => {
@@ -139,7 +158,29 @@ export const listenAt = async (server: Server, address: Address): Promise<Refuse
     const found = look(path)
     if (found === "other") return { ...refused, code: "ENOTSOCK" }
     if (await isLive(path)) return refused
-    if (found !== "nothing") takeAway(path, found.identity)
+    if (found !== "nothing" && await isStale(path, found.identity)) takeAway(path, found.identity)
   }
   return refused
+}
+
+/**
+ * What is given closes the server. The system then removes whatever has the path: another's file is put aside meanwhile.
+ */
+export const leaveAt = (address: Address): (close: () => void) => void => {
+  if (!("path" in address) || address.path.startsWith("\0")) return (close) => close()
+  const { path } = address
+  const own = look(path)
+  return (close) => {
+    const found = look(path)
+    const isOurs = found === "nothing" ||
+      (typeof found === "object" && typeof own === "object" && found.identity === own.identity)
+    const aside = isOurs ? undefined : `${path}.${randomBytes(8).toString("hex")}`
+    try {
+      if (aside !== undefined) renameSync(path, aside)
+    } catch {
+      return close() // it has gone meanwhile
+    }
+    close()
+    if (aside !== undefined) renameSync(aside, path)
+  }
 }

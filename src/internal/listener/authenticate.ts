@@ -19,7 +19,7 @@ export type Result =
   | { readonly _tag: "Failed"; readonly why: Failure | "late" | "gone"; readonly proven: boolean }
 
 /**
- * Calls back once. The socket is at rest then: nothing is read of it until somebody resumes it; where it has failed, it is
+ * Calls back once. The socket is at rest then: it keeps at most 64 KiB of what comes until somebody resumes it; where it has failed, it is
  * closed after what was said last. What is given ends it without a word.
  */
 export const authenticate = (
@@ -40,7 +40,7 @@ export const authenticate = (
   const fail = (why: Failure | "late" | "gone"): void => {
     stop()
     const proven = state.peer !== undefined && role === "client"
-    if (why === "key" || why === "busy") socket.resume().end(() => socket.destroy())
+    if (why === "key" || why === "busy" || why === "version") socket.resume().end(() => socket.destroy())
     else socket.destroy()
     done({ _tag: "Failed", why, proven })
   }

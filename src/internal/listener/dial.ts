@@ -3,7 +3,7 @@
  */
 import { connect } from "node:net"
 import type { Socket } from "node:net"
-import { codeOf, isTooLong } from "./address.ts"
+import { codeOf, isTooLong, keepAliveMillis } from "./address.ts"
 import type { Address } from "./address.ts"
 import { authenticate } from "./authenticate.ts"
 import type { Result, Terms } from "./authenticate.ts"
@@ -17,7 +17,24 @@ export interface Reached {
   readonly peerLimit: number
 }
 
-const keepAliveMillis = 30_000
+/** Nobody listens there yet, or nobody has time, or the way there is not there: it may be otherwise soon. */
+const passing = new Set([
+  "ENOENT",
+  "ECONNREFUSED",
+  "EAGAIN",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN"
+])
+
+/** A host may have several addresses, of which each has failed in its own way: the one that may pass counts. */
+const codeOfAll = (cause: Error): string => {
+  const codes = cause instanceof AggregateError ? cause.errors.map(codeOf) : [codeOf(cause)]
+  return codes.find((code) => passing.has(code)) ?? codes[0] ?? codeOf(cause)
+}
 
 /** The system has connected it to itself: a port that nobody listens at may be given to whoever asks for it. */
 const isOwn = ({ localAddress, localPort, remoteAddress, remotePort }: Socket): boolean =>
@@ -30,24 +47,25 @@ export const dial = (address: Address, terms: Terms, done: (result: Reached | Mi
     return () => {}
   }
   let code: string | undefined
+  let isConnected = false
+  let isToItself = false
   const socket = connect({
     ...address,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: keepAliveMillis
   })
-  socket.on("error", (cause) => code = codeOf(cause))
+  socket.on("error", (cause) => code = codeOfAll(cause))
+  socket.once("connect", () => {
+    isConnected = true
+    isToItself = isOwn(socket)
+  })
   return authenticate(socket, "client", terms, (result) => {
-    if (result._tag === "Failed") {
-      done({ ...result, why: result.why === "noise" && isOwn(socket) ? "gone" : result.why, code })
-      return
-    }
-    done({ _tag: "Reached", socket, peerLimit: result.peerLimit })
+    if (result._tag === "Authenticated") return done({ _tag: "Reached", socket, peerLimit: result.peerLimit })
+    if (result.why === "late" && !isConnected) return done({ ...result, why: "gone", code: "ETIMEDOUT" })
+    done({ ...result, why: result.why === "noise" && isToItself ? "gone" : result.why, code })
   })
 }
-
-/** Nobody listens there yet, or nobody has time: it may be otherwise soon. */
-const passing = new Set(["ENOENT", "ECONNREFUSED", "EAGAIN", "ECONNRESET", "EPIPE"])
 
 export const mayPass = ({ code, why }: Missed): boolean =>
   why === "busy" || (why === "gone" && (code === undefined || passing.has(code)))

@@ -4,7 +4,7 @@
  */
 import { createServer } from "node:net"
 import type { Socket } from "node:net"
-import { codeOf, listenAt, makePlace, show } from "./address.ts"
+import { codeOf, keepAliveMillis, leaveAt, listenAt, makePlace, show } from "./address.ts"
 import type { Address, Place, Refused } from "./address.ts"
 import { authenticate } from "./authenticate.ts"
 import type { Result, Terms } from "./authenticate.ts"
@@ -15,7 +15,7 @@ export const mostVisitors = 256
 /** So many may wait to be accepted: one more is told to come again. */
 export const mostGuests = 128
 
-/** It has proven the key, and nothing is read of it yet. */
+/** It has proven the key, and no more of it is read than a socket keeps: 64 KiB. */
 export interface Guest {
   readonly socket: Socket
   readonly peerLimit: number
@@ -39,8 +39,6 @@ const said: Record<Extract<Result, { readonly _tag: "Failed" }>["why"], string> 
   late: "its handshake took too long",
   gone: "it left before its handshake was over: it may have another key"
 }
-
-const keepAliveMillis = 30_000
 
 interface Guests extends Pick<Hall, "take" | "isClosed" | "whenReady" | "close"> {
   readonly isFull: () => boolean
@@ -150,8 +148,9 @@ export const openHall = async (
   server.on("error", () => {}) // no descriptors were left for one that came: it tries again
   const bound = server.address()
   if (!("path" in address) && typeof bound === "object" && bound !== null) address = { ...address, port: bound.port }
+  const leave = leaveAt(address)
   const close = (): void => {
-    server.close()
+    leave(() => void server.close())
     visitors.close()
     place?.leave()
     guests.close()

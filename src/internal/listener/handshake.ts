@@ -63,7 +63,7 @@ const lengths: Readonly<Record<number, number>> = {
   [Kind.Refused]: 1
 }
 
-const refusals: ReadonlyArray<Failure> = ["key", "busy"]
+const refusals: ReadonlyArray<Failure> = ["key", "busy", "version"]
 
 const frame = (kind: number, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
   const body = Buffer.concat(parts)
@@ -77,7 +77,8 @@ const frame = (kind: number, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
 
 export const welcome = frame(Kind.Welcome)
 
-export const refusal = (why: "key" | "busy"): Buffer => frame(Kind.Refused, Buffer.from([refusals.indexOf(why)]))
+export const refusal = (why: "key" | "busy" | "version"): Buffer =>
+  frame(Kind.Refused, Buffer.from([refusals.indexOf(why)]))
 
 const number = (value: number): Buffer => {
   const bytes = Buffer.alloc(limitBytes)
@@ -199,7 +200,10 @@ export const hear = (state: State, block: Uint8Array): Heard => {
   if (state.step === "nothing") return failed(state, "noise")
   const bytes = Buffer.concat([state.held, block])
   const why = objection(state.step, bytes)
-  if (why !== undefined) return failed(state, why)
+  if (why !== undefined) {
+    // a client of another version finds ours in its header
+    return why === "version" && state.step === "hello" ? failed(state, why, refusal(why)) : failed(state, why)
+  }
   const length = bytes.length < headerBytes ? undefined : headerBytes + bytes.readUInt16LE(6)
   if (length === undefined || bytes.length < length) {
     return { state: { ...state, held: bytes }, say: [], outcome: { _tag: "Waiting" } }

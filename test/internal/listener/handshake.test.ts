@@ -145,7 +145,12 @@ describe("a handshake", () => {
     assert.deepInclude(hear(beginServer(means(2)), Buffer.concat([hello, hello])).outcome, { why: "noise" })
     const other = Buffer.from(hello)
     other[4] = 2
-    assert.deepInclude(hear(beginServer(means(2)), other).outcome, { _tag: "Failed", why: "version" })
+    const answer = hear(beginServer(means(2)), other)
+    assert.deepInclude(answer.outcome, { _tag: "Failed", why: "version" })
+    // and the other hears of it: as its own version would find the header of ours
+    const ours = Buffer.concat(answer.say)
+    ours[4] = 2
+    assert.deepInclude(hear(beginClient(means(1))[0], ours).outcome, { _tag: "Failed", why: "version" })
   })
 
   it("refuses a frame of another length at its header, before any of it is kept", () => {
