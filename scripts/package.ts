@@ -132,6 +132,7 @@ const expectPrinted = async (what: string, args: ReadonlyArray<string>, expected
 const runNative = async (): Promise<void> => {
   const dist = join(project, "node_modules", manifest.name, "dist")
   copyFileSync(join(dist, "internal", "memory", "native.js"), join(dist, "internal", "runner", "nativeCopy.js"))
+  copyFileSync(join(dist, "internal", "memory", "perThread.js"), join(dist, "internal", "runner", "perThread.js"))
   writeFileSync(
     join(project, "native.mjs"),
     `if (process.argv[2] === "off") process.env.EFFECT_MULTIPROCESSING_NATIVE = "off"

@@ -32,11 +32,10 @@ export interface Ear {
 /** The system is given a long message in parts, so that what is written of it can be let go. */
 const largestWrite = 16 * 1024 * 1024
 
-/** `limit`: so many bytes may a message have that comes. */
-export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
+/** Cuts what comes into frames, and has them heard. */
+const makeHearing = (socket: Socket, ear: Ear, limit: number | undefined) => {
   const reader = makeLineReader(limit)
-  let isBroken = false
-  const hear = (block: Buffer): void => {
+  return (wire: Wire, block: Buffer): void => {
     const frames: Array<Frame> = []
     let refused: unknown
     try {
@@ -48,30 +47,42 @@ export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
     if (frames.length > 0) ear.onFrames(wire, frames)
     if (isFrameTooLarge(refused)) ear.onTooLarge?.(wire, refused)
   }
+}
+
+/** Calls back when the system has all that was written, each time after it was asked to tell. */
+const makeFlushing = (socket: Socket, onFlushed: () => void, onWritten: (error: Error) => void) => {
+  const isFlushed = (): boolean => socket.writableLength === 0 && !socket.connecting
+  let isMarked = false
+  /** A mark behind what waits: `drain` comes only where much does. */
+  const tell = (): void => {
+    if (isMarked || isFlushed()) return
+    isMarked = true
+    socket.write(new Uint8Array(0), (error) => {
+      isMarked = false
+      if (error) return onWritten(error)
+      if (isFlushed()) onFlushed()
+      else tell()
+    })
+  }
+  return { isFlushed, tell }
+}
+
+/** `limit`: so many bytes may a message have that comes. */
+export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
+  const hear = makeHearing(socket, ear, limit)
+  let isBroken = false
   /** Whoever has sent, and ended, is no longer there to hear how far it was read: the rest of it is. */
   const onWritten = (error?: Error | null): void => {
     if (!error || isBroken) return
     isBroken = true
-    salvage(socket, hear)
+    salvage(socket, (block) => hear(wire, block))
   }
   const write = (block: Uint8Array): void => {
     for (let at = 0; at < block.byteLength; at += largestWrite) {
       socket.write(block.subarray(at, at + largestWrite), onWritten)
     }
   }
-  const isFlushed = (): boolean => socket.writableLength === 0 && !socket.connecting
-  let isMarked = false
-  /** A mark behind what waits: `drain` comes only where much does. */
-  const tellWhenFlushed = (): void => {
-    if (isMarked || isFlushed()) return
-    isMarked = true
-    socket.write(new Uint8Array(0), (error) => {
-      isMarked = false
-      if (error) return onWritten(error)
-      if (isFlushed()) ear.onFlushed(wire)
-      else tellWhenFlushed()
-    })
-  }
+  const { isFlushed, tell } = makeFlushing(socket, () => ear.onFlushed(wire), onWritten)
   const wire: Wire = {
     write: (frames) => {
       if (socket.destroyed || isBroken) return
@@ -79,18 +90,16 @@ export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
       if (blocks.length > 1) socket.cork()
       blocks.forEach(write)
       if (blocks.length > 1) socket.uncork()
-      tellWhenFlushed()
+      tell()
     },
     isFlushed,
     end: () => {
       // the other side hears all of it, and answers by its end
       if (!socket.destroyed) socket.end()
     },
-    destroy: () => {
-      socket.destroy()
-    }
+    destroy: () => void socket.destroy()
   }
-  socket.on("data", hear)
+  socket.on("data", (block: Buffer) => hear(wire, block))
   socket.once("close", () => ear.onClose(wire))
   return wire
 }
