@@ -30,7 +30,7 @@ export interface Workload {
   readonly figure: (ms: number) => number
   /** For one arm, from its start to its exit. */
   readonly limitMillis: number
-  /** Groups in the order of their tables; `reference` names the contender, of any group, of a further ratio. */
+  /** Groups in the order of their tables; `reference` names the contender, of the group or else of any, of a further ratio. */
   readonly groups: WorkloadResult["groups"]
   readonly contenders: ReadonlyArray<Contender>
 }

@@ -12,7 +12,8 @@ const table = (workload: WorkloadResult, group: WorkloadResult["groups"][number]
     return medians.length === 0 ? undefined : better(...medians)
   }
   const tuned = rows.some((row) => row.role === "tuned")
-  const reference = workload.contenders.find((row) => row.name === group.reference)
+  const isReference = ({ name }: ContenderResult): boolean => name === group.reference
+  const reference = rows.find(isReference) ?? workload.contenders.find(isReference)
   const columns: Array<readonly [title: string, against: number | undefined]> = []
   const defaults = best(["rival"])
   if (defaults !== undefined) columns.push([tuned ? "to the best rival at defaults" : "to the best rival", defaults])
