@@ -73,16 +73,17 @@ import {
   closeReceipt,
   giveBack,
   makeQueue,
+  noReceipt,
   openReceipt,
   QueueTypeId,
   retract,
   withSchema
 } from "./internal/handles/queue.ts"
 import type { QueueHandle, Receipt, Variance } from "./internal/handles/queue.ts"
-import { bundle, isPlain, numberAt, sizeOf, tagAt, takeIn } from "./internal/hub/bundle.ts"
+import { bundle, isPlain, numberAt, sizeOf, tagAt, tagsOf, takeIn } from "./internal/hub/bundle.ts"
 import type { Content, Handful, Parcels } from "./internal/hub/bundle.ts"
 import { ownSlot } from "./internal/hub/link.ts"
-import { hasEnded, noCell } from "./internal/hub/queue.ts"
+import { hasEnded } from "./internal/hub/queue.ts"
 import type { Answer, Wish } from "./internal/hub/queue.ts"
 import { decodeMessage, encodeMessage, maxMessageBytes } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
@@ -349,7 +350,7 @@ const nextBatch = (handle: QueueHandle, source: Source): Batch => {
   } catch (error) {
     problem = encodingFailed(error)
   }
-  return { parcels: { tags: tags.every((tag) => tag === tags[0]) ? tags[0] ?? 0 : tags, contents }, isLast, problem }
+  return { parcels: { tags: tagsOf(tags), contents }, isLast, problem }
 }
 
 const offerFrom = (handle: QueueHandle, source: Source): Offered =>
@@ -418,7 +419,6 @@ type Taken<A> = Effect.Effect<A, ProcessError | Cause.Done>
 /** What has come, with its receipt: whoever uses it closes that. Undefined says that nothing will ever come. */
 type Use<A> = (items: Handful | undefined, receipt: Receipt) => Taken<A>
 
-const noReceipt: Receipt = { notes: undefined, cell: noCell }
 const noItems: Handful = { numbers: 0, tags: 0, contents: [] }
 
 /**

@@ -29,6 +29,9 @@ export const referTo = ({ hub, object }: Home): ObjectReference => {
   return { hub: hub ?? ownHub().address(), object }
 }
 
+/** The same in every process. */
+export const nameOf = ({ hub, object }: ObjectReference): string => `${hub.path} ${object}`
+
 export const homeOf = ({ hub, object }: ObjectReference): Home => ({ hub, object })
 
 /** Nobody waits for the answer. */

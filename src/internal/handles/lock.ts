@@ -12,7 +12,7 @@ import { allocate } from "../memory/arena.ts"
 import type { Cell } from "../memory/arena.ts"
 import { wordsAt } from "../memory/places.ts"
 import type { Place } from "../memory/places.ts"
-import { linkOf, referTo } from "./home.ts"
+import { linkOf, nameOf, referTo } from "./home.ts"
 import type { Home } from "./home.ts"
 import { gone } from "../memory/gone.ts"
 import { makeWeakTable, perThread } from "../memory/perThread.ts"
@@ -42,8 +42,6 @@ const turnMillis = 0.5
 // ---------------------------------------------------------------------------------------------------- making, opening
 
 const known = perThread("locks", makeWeakTable<LockSide>)
-
-const nameOf = ({ hub, object }: ObjectReference): string => `${hub.path} ${object}`
 
 const sideOf = (words: Int32Array, object: number, hub: Address | undefined): LockSide => ({
   words,

@@ -7,7 +7,8 @@ import { ownSlot } from "../hub/link.ts"
 import type { Link, ObjectReference } from "../hub/link.ts"
 import { makeQueueObject, noCell } from "../hub/queue.ts"
 import { makeTally, noteUsed, openTally, tallyCells } from "../memory/tally.ts"
-import type { OwnTally, Tally, TallyReference } from "../memory/tally.ts"
+import type { PlaceData } from "../memory/places.ts"
+import type { OwnTally, Tally } from "../memory/tally.ts"
 import { invariant, makeHandle } from "./handle.ts"
 import type { Border, Handle } from "./handle.ts"
 import { homeOf, leaveHome, linkOf, makeHome, referTo, tell } from "./home.ts"
@@ -92,7 +93,7 @@ const notesOfLinks = new WeakMap<Link, Map<number, Notes>>()
 const askForTally = (link: Link, object: number, notes: Notes): void => {
   link.ask(object, "tally", undefined, (outcome) => {
     if (outcome._tag !== "Value" || outcome.value === null) return
-    notes.tally = openTally(outcome.value as TallyReference) // what the queue answers
+    notes.tally = openTally(outcome.value as PlaceData) // what the queue answers
     if (notes.tally === undefined) return
     for (let cell = tallyCells - 1; cell >= 0; cell--) notes.free.push(cell)
   })
@@ -114,7 +115,7 @@ export interface Receipt {
   readonly cell: number
 }
 
-const noReceipt: Receipt = { notes: undefined, cell: noCell }
+export const noReceipt: Receipt = { notes: undefined, cell: noCell }
 
 export const openReceipt = (handle: QueueHandle): Receipt => {
   const notes = notesOf(handle)

@@ -14,7 +14,7 @@ import type { Place, PlaceData } from "../memory/places.ts"
 import { refusalOf } from "./bytes.ts"
 import { makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
-import { homeOf, leaveHome, linkOf, makeHome, referTo, tell } from "./home.ts"
+import { homeOf, leaveHome, linkOf, makeHome, nameOf, referTo, tell } from "./home.ts"
 import type { Home } from "./home.ts"
 
 export const SemaphoreTypeId = "~effect-multiprocessing/SharedSemaphore" as const
@@ -74,7 +74,7 @@ export const makeSemaphore = (
 
 export const openSemaphore = ({ bounded, home: reference, permits, place: data }: SemaphoreData): SemaphoreHandle => {
   const place = data === undefined ? undefined : tryOpenPlace(data)
-  const name = `${reference.hub.path} ${reference.object}`
+  const name = nameOf(reference)
   const here = known.get(name) ??
     known.set(name, makePermits(place === undefined ? undefined : wordsAt(place, permitBytes)))
   return makeSemaphoreHandle(permits, bounded, homeOf(reference), place, here)

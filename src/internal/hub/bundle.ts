@@ -23,6 +23,11 @@ export interface Parcels {
   readonly contents: ReadonlyArray<Content>
 }
 
+export const tagsOf = (tags: ReadonlyArray<number>): Tags => {
+  const first = tags[0] ?? 0
+  return tags.every((tag) => tag === first) ? first : tags
+}
+
 export const tagAt = (tags: Tags, index: number): number => typeof tags === "number" ? tags : tags[index]!
 
 /** As they travel. */
@@ -102,15 +107,10 @@ export type Handed = readonly [numbers: Numbers, items: Bundle]
 const areNeighbours = (items: ReadonlyArray<Item>): boolean =>
   items.length > 0 && items[items.length - 1]!.number === items[0]!.number + items.length - 1
 
-const tagsOf = (items: ReadonlyArray<Item>): Tags => {
-  const first = items[0]?.tag ?? 0
-  return items.every(({ tag }) => tag === first) ? first : items.map(({ tag }) => tag)
-}
-
 /** Their numbers ascend. */
 export const handOut = (items: ReadonlyArray<Item>): Handed => [
   areNeighbours(items) ? items[0]!.number : items.map(({ number }) => number),
-  bundle({ tags: tagsOf(items), contents: items.map(({ content }) => content) })
+  bundle({ tags: tagsOf(items.map(({ tag }) => tag)), contents: items.map(({ content }) => content) })
 ]
 
 export const takeIn = ([numbers, items]: Handed): Handful => {

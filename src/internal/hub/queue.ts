@@ -10,7 +10,7 @@ import { makeAway } from "./away.ts"
 import { handOut, sizeOf, tagAt, unbundle } from "./bundle.ts"
 import type { Bundle, Handed, Item, Parcels } from "./bundle.ts"
 import { makeChain } from "./chain.ts"
-import { ownSlot } from "./link.ts"
+import { notUnderstood, ownSlot } from "./link.ts"
 import type { HubObject } from "./link.ts"
 import { makeRow } from "./row.ts"
 
@@ -231,9 +231,9 @@ export const makeQueueObject = (
       case "size":
         return size()
       case "tally":
-        return slot === ownSlot ? null : away.tallyOf(slot)?.reference ?? null
+        return slot === ownSlot ? null : away.tallyOf(slot)?.place ?? null
       default:
-        throw new Error(`A queue does not know what ${operation} is.`)
+        throw notUnderstood("queue", operation)
     }
   }
 

@@ -8,7 +8,7 @@ import { connect, createServer } from "node:net"
 import { native } from "./native.ts"
 import { isOfThisUser } from "./peers.ts"
 import { perThread } from "./perThread.ts"
-import { referTo } from "./segments.ts"
+import { codeOf, referTo } from "./segments.ts"
 import type { Segment, SegmentReference } from "./segments.ts"
 
 export type NameFailure =
@@ -27,8 +27,6 @@ const pathOf = (name: string): string =>
 
 /** One that nobody can guess. */
 export const freshName = (): string => `block-${randomBytes(16).toString("hex")}`
-
-const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
 
 /** Gives the name to a segment. `onDone` is called once: with the way to take it back, or with why not. */
 export const giveName = (

@@ -81,7 +81,7 @@ export const referTo = (segment: Segment, sharesMemory: boolean): SegmentReferen
   return { id, size, source, buffer: sharesMemory ? buffer : undefined }
 }
 
-const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
+export const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
 
 const wordsOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 

@@ -10,10 +10,9 @@
  * Who uses something notes it, then looks whether news is wanted; who wants news says so, then looks at what is noted. So
  * one of the two sees the other.
  */
-import { allocate } from "./arena.ts"
-import { native } from "./native.ts"
-import { openSegment, referTo } from "./segments.ts"
-import type { SegmentReference } from "./segments.ts"
+import type { PlaceData } from "./places.ts"
+import { makeToldWords, openToldWords } from "./told.ts"
+import type { ToldWords } from "./told.ts"
 
 /** As many handings of one process can be noted at a time. */
 export const tallyCells = 32
@@ -23,38 +22,15 @@ export interface Tally {
   readonly words: Int32Array
 }
 
-export interface TallyReference {
-  readonly segment: SegmentReference
-  readonly offset: number
-}
-
 /** As its maker has it. */
-export interface OwnTally extends Tally {
-  readonly reference: TallyReference
-  readonly release: () => void
-}
-
-const tallyAt = (buffer: SharedArrayBuffer, offset: number): Tally => ({
-  words: new Int32Array(buffer, offset, bytes / Int32Array.BYTES_PER_ELEMENT)
-})
+export type OwnTally = ToldWords
 
 /** `undefined` where memory does not reach processes. */
-export const makeTally = (): OwnTally | undefined => {
-  if (native()?.canShare !== true) return undefined
-  try {
-    const { offset, release, segment } = allocate(bytes)
-    return { ...tallyAt(segment.buffer, offset), reference: { segment: referTo(segment, false), offset }, release }
-  } catch {
-    return undefined // no descriptors, or no memory: it can be done without
-  }
-}
+export const makeTally = (): OwnTally | undefined => makeToldWords(bytes)
 
-export const openTally = ({ offset, segment }: TallyReference): Tally | undefined => {
-  try {
-    return tallyAt(openSegment(segment).buffer, offset)
-  } catch {
-    return undefined // another Node, or another user
-  }
+export const openTally = (place: PlaceData): Tally | undefined => {
+  const words = openToldWords(place, bytes)
+  return words === undefined ? undefined : { words }
 }
 
 /** Before something is handed out with the cell. */

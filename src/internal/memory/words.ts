@@ -1,10 +1,8 @@
 /**
  * A word that a parent shares with one child: the number of the run that the child is in.
  */
-import { allocate } from "./arena.ts"
-import { native } from "./native.ts"
-import { openPlace, wordsAt, writePlace } from "./places.ts"
-import type { Place, PlaceData } from "./places.ts"
+import type { PlaceData } from "./places.ts"
+import { makeToldWords, openToldWords } from "./told.ts"
 
 export interface Word {
   readonly words: Int32Array
@@ -16,24 +14,16 @@ export interface Word {
 
 const bytes = 8
 
-const wordOf = (place: Place): Word => ({ words: wordsAt(place, bytes), noted: 0, isUsed: 1 })
+const wordOf = (words: Int32Array): Word => ({ words, noted: 0, isUsed: 1 })
 
 /** With what the child is told; `undefined` where memory does not reach processes. */
 export const makeWord = (): Word & { readonly reference: string; readonly release: () => void } | undefined => {
-  if (native()?.canShare !== true) return undefined
-  try {
-    const cell = allocate(bytes)
-    const reference = JSON.stringify(writePlace(cell, { sharesMemory: false }))
-    return { ...wordOf(cell), reference, release: cell.release }
-  } catch {
-    return undefined // no descriptors, or no memory: it can be done without
-  }
+  const made = makeToldWords(bytes)
+  if (made === undefined) return undefined
+  return { ...wordOf(made.words), reference: JSON.stringify(made.place), release: made.release }
 }
 
 export const openWord = (reference: string): Word | undefined => {
-  try {
-    return wordOf(openPlace(JSON.parse(reference) as PlaceData)) // the parent's
-  } catch {
-    return undefined // another Node, or another user
-  }
+  const words = openToldWords(JSON.parse(reference) as PlaceData, bytes) // the parent's
+  return words === undefined ? undefined : wordOf(words)
 }

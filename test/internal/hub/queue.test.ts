@@ -24,7 +24,7 @@ const numbersOf = (question: Question): ReadonlyArray<number> => itemsOf(questio
 /** Its reference is the tally itself: all are in this process. */
 const makeTally = (): OwnTally => {
   const words = new Int32Array(new SharedArrayBuffer(8 * tallyCells))
-  return { words, reference: { words } as never, release: () => {} }
+  return { words, place: { words } as never, release: () => {} }
 }
 
 const make = (capacity = Infinity): Driver => drive(makeQueueObject(capacity, makeTally))
