@@ -8,13 +8,30 @@
 #include <node_api.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
+/* descriptor.c: descriptors that JavaScript holds as numbers */
+void define_descriptor(napi_env env, napi_value exports);
 /* segment.c: memory that several processes share */
 void define_segment(napi_env env, napi_value exports);
 /* peer.c: who is at the other end of a unix socket */
 void define_peer(napi_env env, napi_value exports);
 /* parent.c: leaving when the parent process has died */
 void define_parent(napi_env env, napi_value exports);
+/* socket.c: pairs of sockets, packets with descriptors */
+void define_socket(napi_env env, napi_value exports);
+/* fork.c: copies of a process that runs Node */
+void define_fork(napi_env env, napi_value exports);
+/* forkServer.c: a process that makes copies of itself on request */
+void define_fork_server(napi_env env, napi_value exports);
+
+/* Closes it when the thread ends that holds it, unless closeDescriptor has. */
+void close_with_thread(napi_env env, int fd);
+
+enum { MAX_PACKET_BYTES = 16384, MAX_PACKET_FDS = 8 };
+
+/* Takes a packet without waiting: its length, 0 at the end, -1 with errno. The descriptors are closed by exec. */
+ssize_t receive_packet(int socket, char *bytes, int *fds, int *fd_count);
 
 void define_function(napi_env env, napi_value exports, const char *name, napi_callback function);
 void define_number(napi_env env, napi_value object, const char *name, double value);

@@ -46,11 +46,6 @@ static int file_status(int fd, struct stat *status) {
   return (int)syscall(SYS_fstat, fd, status);
 }
 
-/* A thread that is ended does not run its finalizers, and its process lives on: what it has not closed is closed here. */
-static void close_at_end(void *fd) {
-  close((int)(intptr_t)fd);
-}
-
 /* createSegment(size): fd */
 static napi_value create_segment(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -68,7 +63,7 @@ static napi_value create_segment(napi_env env, napi_callback_info info) {
   }
   napi_value result;
   if (failed == NULL && napi_create_int32(env, fd, &result) == napi_ok) {
-    napi_add_env_cleanup_hook(env, close_at_end, (void *)(intptr_t)fd);
+    close_with_thread(env, fd);
     return result;
   }
   int error = errno;
@@ -158,17 +153,6 @@ static napi_value map_segment(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* closeSegment(fd): node:fs would warn in a worker thread, where it knows only descriptors that it has opened itself */
-static napi_value close_segment(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  double fd;
-  read_arguments(env, info, 1, &argument);
-  if (!read_integer(env, argument, "closeSegment: fd", 0, MAX_FD, &fd)) return NULL;
-  napi_remove_env_cleanup_hook(env, close_at_end, (void *)(intptr_t)fd);
-  if (close((int)fd) != 0 && errno != EINTR) return throw_errno(env, "closeSegment", "close");
-  return NULL;
-}
-
 /* liveMappings(): number */
 static napi_value count_mappings(napi_env env, napi_callback_info info) {
   (void)info;
@@ -180,7 +164,6 @@ static napi_value count_mappings(napi_env env, napi_callback_info info) {
 void define_segment(napi_env env, napi_value exports) {
   define_function(env, exports, "createSegment", create_segment);
   define_function(env, exports, "mapSegment", map_segment);
-  define_function(env, exports, "closeSegment", close_segment);
   define_function(env, exports, "liveMappings", count_mappings);
   napi_value can_share;
   if (napi_get_boolean(env, node_api_create_external_sharedarraybuffer != NULL, &can_share) != napi_ok) return;

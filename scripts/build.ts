@@ -13,7 +13,7 @@ import { conclude, root, show } from "./commands.ts"
 const source = join(root, "src")
 const target = join(root, "dist")
 const runner = join("internal", "runner")
-const entryPoints = ["processMain", "threadMain", "moduleMain"]
+const entryPoints = ["processMain", "threadMain", "moduleMain", "forkServerMain"]
 const maxBytes = 64 * 1024
 
 /** A dynamic import stays one: it leads to the module that tsc has emitted, as seen from the bundle. */

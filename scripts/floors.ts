@@ -36,6 +36,7 @@ const floors: Record<string, number> = {
   SharedBarrier: 2,
   SharedQueue: 2,
   StartMethod: 3,
+  "internal/fork": 3,
   "internal/runner": 3,
   "internal/start": 3,
   Faults: 4,
@@ -52,7 +53,7 @@ const floors: Record<string, number> = {
 /** Imported when the first task needs effect. */
 const loadedLate = new Set(["internal/runner/effects.ts", "internal/runner/observer.ts"])
 const mayUseNode =
-  /^(?:internal\/(?:channel|codec|protocol|start|runner|memory|hub|handles|line|listener)\/|Listener(?:\.ts$|\/))/
+  /^(?:internal\/(?:channel|codec|protocol|start|fork|runner|memory|hub|handles|line|listener)\/|Listener(?:\.ts$|\/))/
 const startMethodFile = /^internal\/start\/(?:inline|threads|spawn|forkServer|fork)\.ts$/
 
 const placeOf = (file: string): string => {

@@ -2,14 +2,14 @@
  * How a child comes to life: as a thread, as an OS process, or, for tests, inline. The start method is a service, so that
  * swapping one `Layer` is all that differs between them.
  *
- * | | `layerInline` | `layerThreads` | `layerSpawn` |
- * |---|---|---|---|
- * | runs in | this thread | a thread of this process | an OS process of its own |
- * | starts in about | nothing | a bare `Worker` | a bare `node` |
- * | `process.exit(n)`, uncaught error in a task | ends the program | ends the thread | ends the child |
- * | signals, own pid, survives out of memory | no | memory with `resourceLimits` | yes |
- * | a task that computes without end can be killed | no | yes | yes |
- * | a raw `SharedArrayBuffer` may be sent | yes | yes | no |
+ * | | `layerInline` | `layerThreads` | `layerSpawn` | `layerForkServer` |
+ * |---|---|---|---|---|
+ * | runs in | this thread | a thread of this process | an OS process of its own | the same, copied from a server |
+ * | starts in about | nothing | a bare `Worker` | a bare `node` | a few milliseconds |
+ * | `process.exit(n)`, uncaught error in a task | ends the program | ends the thread | ends the child | ends the child |
+ * | signals, own pid, survives out of memory | no | memory with `resourceLimits` | yes | yes |
+ * | a task that computes without end can be killed | no | yes | yes | yes |
+ * | a raw `SharedArrayBuffer` may be sent | yes | yes | no | no |
  *
  * @since 0.1.0
  */
@@ -19,6 +19,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ResourceLimits } from "node:worker_threads"
 import { timeMillis } from "./internal/start/checks.ts"
+import { whyUnavailable } from "./internal/fork/server.ts"
+import { forkServer } from "./internal/start/forkServer.ts"
 import { inline } from "./internal/start/inline.ts"
 import { makeService, StartMethod } from "./internal/start/service.ts"
 import type { Name } from "./internal/start/service.ts"
@@ -190,6 +192,19 @@ const maxMessage = 2 ** 31 - 1
 /** What the library itself has to say must have room. */
 const leastMessage = 4096
 
+const checkProcessOptions = <A extends Pick<SpawnOptions, "maxMessageBytes" | "startTimeout">>(
+  what: string,
+  { startTimeout, ...options }: A
+): Omit<A, "startTimeout"> & { readonly startMillis: number | undefined } => {
+  const limit = options.maxMessageBytes
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= leastMessage && limit <= maxMessage)) {
+    throw new RangeError(
+      `${what}: maxMessageBytes must be a whole number of bytes from ${leastMessage} to ${maxMessage}, but it is ${limit}.`
+    )
+  }
+  return { ...options, startMillis: startMillis(what, startTimeout) }
+}
+
 /**
  * OS processes, with options.
  *
@@ -213,16 +228,8 @@ const leastMessage = 4096
  * @category layers
  * @since 0.1.0
  */
-export const layerSpawnWith = ({ startTimeout, ...options }: SpawnOptions): Layer.Layer<StartMethod> =>
-  Layer.sync(StartMethod, () => {
-    const limit = options.maxMessageBytes
-    if (limit !== undefined && !(Number.isInteger(limit) && limit >= leastMessage && limit <= maxMessage)) {
-      throw new RangeError(
-        `StartMethod.layerSpawnWith: maxMessageBytes must be a whole number of bytes from ${leastMessage} to ${maxMessage}, but it is ${limit}.`
-      )
-    }
-    return makeService(spawn({ ...options, startMillis: startMillis("StartMethod.layerSpawnWith", startTimeout) }))
-  })
+export const layerSpawnWith = (options: SpawnOptions): Layer.Layer<StartMethod> =>
+  Layer.sync(StartMethod, () => makeService(spawn(checkProcessOptions("StartMethod.layerSpawnWith", options))))
 
 /**
  * OS processes: each child is a fresh Node of its own. A crash, a leak, `process.exit` or a signal in a task ends that
@@ -263,32 +270,95 @@ export const layerSpawn: Layer.Layer<StartMethod> = layerSpawnWith({})
 const unavailable = (startMethod: string, message: string): ProcessError =>
   new ProcessError({ reason: new StartMethodUnavailable({ startMethod, message }) })
 
-const notBuilt = (name: "forkserver" | "fork"): ProcessError =>
+const notBuilt = (name: "fork"): ProcessError =>
   unavailable(
     name,
     `The start method "${name}" is not part of this version. Use StartMethod.layerSpawn: it starts the same children, more slowly.`
   )
 
 /**
- * A server process that has loaded modules before and forks a child on request. Not part of this version: the layer fails
- * with `StartMethodUnavailable`.
+ * Options of {@link layerForkServer}.
  *
- * **Example** (Another one where it is not available)
+ * @category models
+ * @since 0.1.0
+ */
+export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
+  /**
+   * Modules that the server loads before it makes children: URLs, names of packages, or paths that begin with a dot or a
+   * slash; names and paths as a file in the working directory would import them.
+   */
+  readonly preload?: ReadonlyArray<string | URL> | undefined
+}
+
+/**
+ * A server process that has loaded modules before, and copies itself on request (fork(2)): a child is up in milliseconds,
+ * and what the server has loaded is shared, not loaded again. Experimental; Linux on x64 with glibc.
  *
- * ```ts
- * import { Layer } from "effect"
- * import { StartMethod } from "effect-multiprocessing"
+ * **When to use**
  *
- * export const ForkServerOrSpawn = StartMethod.layerForkServer().pipe(Layer.catch(() => StartMethod.layerSpawn))
+ * For children that are started often, or that need much that is slow to load: modules, tables. A child that lives long
+ * gains nothing over {@link layerSpawn}.
+ *
+ * **Details**
+ *
+ * - The server starts with the scope of the layer and ends with it. Options are those of {@link layerSpawnWith}, for the
+ *   server and all of its children.
+ * - Each `preload` is imported in the server, in order, the modules of the tasks among them as you like. What they compute at
+ *   their top level is there in each child, in memory that is shared until one of them writes to it.
+ * - Before the layer is ready a first copy is tried: it collects garbage, compiles, starts a thread. Where that fails or
+ *   hangs, or on another platform, the layer fails with `StartMethodUnavailable`, which says why. A module that cannot be
+ *   loaded fails it with `StartFailed`.
+ * - A server that dies takes its children with it, by SIGKILL: what they ran fails with `WorkerExited`. The next start
+ *   starts another server.
+ *
+ * **Gotchas**
+ *
+ * - A preloaded module must start nothing: no threads (the layer says so), no timers and no servers (they would run in each
+ *   child). `Process.isMain` is false in it.
+ * - What a module computes at its top level is the same in all children: a random number, the time, a connection that it has
+ *   opened. `Math.random` and `node:crypto` are seeded anew in each child; a module that has put `Math.random` in a constant
+ *   draws the same numbers in all of them.
+ * - A child's memory counts as its own in `Pool.stats` as far as it is mapped, though most of it is shared.
+ *
+ * **Example** (Where it is not available, spawn)
+ *
+ * ```ts run
+ * import { Console, Effect, Layer } from "effect"
+ * import { Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const square = Task.sync("square", { module: import.meta.url, handler: (x: number) => x * x })
+ *
+ * const ForkServer = StartMethod.layerForkServer({ preload: [import.meta.url] }).pipe(
+ *   Layer.catch(() => StartMethod.layerSpawn)
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const child = yield* Process.start(square, 3)
+ *   yield* Console.log(yield* Process.join(child))
+ * }).pipe(Effect.scoped, Effect.provide(ForkServer))
+ *
+ * Process.runMain(program)
+ * // => 9
  * ```
  *
  * @see {@link layerSpawn} for the same children, started more slowly
  * @category layers
  * @since 0.1.0
  */
-export const layerForkServer = (
-  _options?: { readonly preload?: ReadonlyArray<string | URL> | undefined }
-): Layer.Layer<StartMethod, ProcessError> => Layer.effect(StartMethod, Effect.fail(notBuilt("forkserver")))
+export const layerForkServer = ({ preload, ...options }: ForkServerOptions = {}): Layer.Layer<
+  StartMethod,
+  ProcessError
+> =>
+  Layer.effect(
+    StartMethod,
+    Effect.gen(function*() {
+      const checked = checkProcessOptions("StartMethod.layerForkServer", options)
+      const launcher = forkServer({ ...checked, preload: (preload ?? []).map(String) })
+      yield* Effect.addFinalizer(() => launcher.close)
+      yield* launcher.open
+      return makeService(launcher)
+    })
+  )
 
 /**
  * A copy of this process. Not part of this version: the layer fails with `StartMethodUnavailable`.
@@ -312,7 +382,8 @@ export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
 )
 
 /**
- * What can run on this machine, the default first: Python's `get_all_start_methods`.
+ * What can run on this machine, the default first: Python's `get_all_start_methods`. That "forkserver" is among them means
+ * that nothing speaks against it yet: its layer tries it.
  *
  * **Example** (The default)
  *
@@ -332,7 +403,12 @@ export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
  * @category getters
  * @since 0.1.0
  */
-export const available: Effect.Effect<ReadonlyArray<Name>> = Effect.succeed(["spawn", "threads", "inline"])
+export const available: Effect.Effect<ReadonlyArray<Name>> = Effect.sync(() => [
+  "spawn",
+  "threads",
+  ...(whyUnavailable() === undefined ? ["forkserver" as const] : []),
+  "inline"
+])
 
 /**
  * The start method that `MULTIPROCESSING_START_METHOD` names; "spawn" where it is unset.

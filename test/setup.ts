@@ -4,31 +4,46 @@
  */
 import { Effect } from "effect"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
-import { afterEach, beforeAll } from "vitest"
+import { afterAll, afterEach, beforeAll } from "vitest"
 import { livingBodies } from "../src/internal/start/child.ts"
 import { livingModuleChildren } from "../src/internal/start/moduleChild.ts"
 import * as Process from "../src/Process.ts"
+import { closeServer, hasServer } from "./conformance/methods.ts"
 
-/** The children of this process by /proc; elsewhere only our own register is looked at. */
-const childProcesses = (): ReadonlyArray<string> => {
-  const found: Array<string> = []
-  let entries: ReadonlyArray<string>
+interface Running {
+  readonly pid: number
+  readonly command: string
+  readonly isServer: boolean
+}
+
+const isRunning = (pid: number, parents: ReadonlyArray<number>): Running | undefined => {
   try {
-    entries = readdirSync("/proc")
+    const [, parent] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!
+    if (!parents.includes(Number(parent))) return undefined
+    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim()
+    return { pid, command, isServer: Number(parent) === process.pid && command.includes("forkServerMain") }
   } catch {
-    return found
+    return undefined // it has ended meanwhile
   }
-  for (const entry of entries) {
-    if (!/^\d+$/.test(entry)) continue
-    try {
-      const status = readFileSync(`/proc/${entry}/status`, "utf8")
-      if (!new RegExp(`^PPid:\\s+${process.pid}$`, "m").test(status)) continue
-      found.push(`${entry} ${readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim()}`)
-    } catch {
-      // it has ended meanwhile
-    }
-  }
-  return found
+}
+
+const runningUnder = (parents: ReadonlyArray<number>): ReadonlyArray<Running> =>
+  readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)).flatMap((entry) =>
+    isRunning(Number(entry), parents) ?? []
+  )
+
+/**
+ * The children of this process by /proc, and those of fork servers; elsewhere only our own register is looked at. The server
+ * that all laws of a file share is none.
+ */
+const childProcesses = (): ReadonlyArray<string> => {
+  if (process.platform !== "linux") return []
+  const children = runningUnder([process.pid])
+  const servers = children.filter(({ isServer }) => isServer)
+  const copies = servers.length === 0 ? [] : runningUnder(servers.map(({ pid }) => pid))
+  const isShared = hasServer() && servers.length === 1
+  return [...children.filter(({ isServer }) => !(isServer && isShared)), ...copies]
+    .map(({ command, pid }) => `${pid} ${command}`)
 }
 
 /** The socket that listens at each private name of this package, by its inode. */
@@ -75,6 +90,12 @@ let before = new Set<string>()
 
 beforeAll(() => {
   before = new Set(childProcesses())
+})
+
+afterAll(async () => {
+  await Effect.runPromise(closeServer)
+  const left = childProcesses().filter((child) => !before.has(child))
+  if (left.length > 0) throw new Error(`the file left children behind: ${left.join("; ")}`)
 })
 
 afterEach(async (context) => {

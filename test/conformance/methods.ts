@@ -1,5 +1,5 @@
 /** The start methods under test, and what each of them claims (DESIGN's table). */
-import type { Layer } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { StartMethod } from "../../src/index.ts"
 import type { ProcessError } from "../../src/index.ts"
 
@@ -28,6 +28,52 @@ export interface Method {
   readonly layer: Layer.Layer<StartMethod.StartMethod, ProcessError.ProcessError>
   readonly claims: Claims
 }
+
+/** One server for all laws of a file. */
+let server: { readonly scope: Scope.Closeable; readonly service: StartMethod.StartMethod["Service"] } | undefined
+
+const library = new URL("../../src/index.ts", import.meta.url)
+
+const layerSharedServer: Layer.Layer<StartMethod.StartMethod, ProcessError.ProcessError> = Layer.effect(
+  StartMethod.StartMethod,
+  Effect.gen(function*() {
+    if (server !== undefined) return server.service
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(StartMethod.layerForkServer({ preload: [library] }), scope)
+    server = { scope, service: Context.get(context, StartMethod.StartMethod) }
+    return server.service
+  })
+)
+
+export const hasServer = (): boolean => server !== undefined
+
+/** After the last law of a file. */
+export const closeServer: Effect.Effect<void> = Effect.suspend(() => {
+  const last = server
+  server = undefined
+  return last === undefined ? Effect.void : Scope.close(last.scope, Exit.void)
+})
+
+const forkServer: Method = {
+  name: "forkserver",
+  layer: layerSharedServer,
+  claims: {
+    exits: true,
+    signals: true,
+    killsBusy: true,
+    parallel: true,
+    ownMemory: true,
+    outOfMemory: Layer.orDie(
+      StartMethod.layerForkServer({ execArgv: ["--max-old-space-size=64"], stdio: "capture" })
+    ),
+    captured: Layer.orDie(StartMethod.layerForkServer({ stdio: "capture" })),
+    moves: false,
+    sharesMemory: false
+  }
+}
+
+/** Where there is none by nature (another platform, no addon) its laws do not apply. */
+const hasForkServer = Effect.runSync(StartMethod.available).includes("forkserver")
 
 export const methods: ReadonlyArray<Method> = [
   {
@@ -74,5 +120,6 @@ export const methods: ReadonlyArray<Method> = [
       moves: false,
       sharesMemory: false
     }
-  }
+  },
+  ...(hasForkServer ? [forkServer] : [])
 ]

@@ -2,6 +2,7 @@
  * Finds and loads the C addon (see `native/` in the repository), which a machine may do without: then shared memory
  * reaches threads only.
  */
+import type { Buffer } from "node:buffer"
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
@@ -14,15 +15,21 @@ export interface NativeError extends Error {
   readonly syscall: string
 }
 
+/** What a copy of a process is given. */
+export interface ForkOrder {
+  readonly bytes: Buffer
+  readonly fds: ReadonlyArray<number>
+}
+
 export interface Native {
   /** Raised together with the number in `addon.c` when the functions change. */
   readonly version: number
   /** Whether this Node can map memory as a SharedArrayBuffer; without it `mapSegment` fails. */
   readonly canShare: boolean
-  /** The descriptor of a new segment of zeros, whose size is sealed. The caller closes it, with `closeSegment`. */
+  /** The descriptor of a new segment of zeros, whose size is sealed. The caller closes it, with `closeDescriptor`. */
   readonly createSegment: (size: number) => number
   /** Like `closeSync`, which complains in a worker thread about descriptors that are not from `node:fs`. */
-  readonly closeSegment: (fd: number) => void
+  readonly closeDescriptor: (fd: number) => void
   /**
    * Maps the first bytes of a segment, which needs its descriptor no longer than for this call. It is unmapped when no
    * thread refers to it any more. Two mappings in one process do not wake each other's waiters: map once, post the buffer.
@@ -37,6 +44,22 @@ export interface Native {
    * computes. False when the parent has died already: nothing will kill this process then. Main thread only.
    */
   readonly dieWithParent: (parentPid: number, graceSeconds: number) => boolean
+  /**
+   * Two connected sockets. Packets keep their boundaries; their sockets the caller closes with `closeDescriptor`. A stream is
+   * for sockets of Node, which close it.
+   */
+  readonly socketPair: (packets: boolean) => readonly [number, number]
+  /** Sends a packet, with copies of descriptors; false when there is no room now. */
+  readonly sendPacket: (socket: number, bytes: Buffer, fds: ReadonlyArray<number>) => boolean
+  /** Why this executable cannot make copies of its process, whatever its flags; empty when it can. */
+  readonly whyNoFork: () => string
+  /**
+   * Makes copies of this process on request, and returns in each of them; here it does not return. Throws, with the code
+   * ERR_FORK_UNSAFE, when a copy would not live.
+   */
+  readonly serveForks: (control: number, events: number, graceMillis: number) => ForkOrder
+  /** Ends the process; nothing is flushed, joined or told. */
+  readonly exitNow: (code: number) => never
 }
 
 interface Loaded {
@@ -44,7 +67,7 @@ interface Loaded {
   readonly absent: string
 }
 
-const version = 1
+const version = 2
 
 const fileName = "effect-multiprocessing.node"
 

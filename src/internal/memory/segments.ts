@@ -61,7 +61,7 @@ export const createSegment = (size: number): Segment => {
     new Uint8Array(buffer, total - labelBytes).set(label)
     return { id, buffer: known.set(id, buffer), size, source: { pid: process.pid, fd } }
   } catch (cause) {
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
     throw cause
   }
 }
@@ -71,7 +71,7 @@ const closed = new WeakSet<Segment>()
 /** The owner lets it go: what is mapped stays, and nobody new finds it. */
 export const closeSegment = (segment: Segment): void => {
   closed.add(segment)
-  if (segment.source !== undefined) native()?.closeSegment(segment.source.fd)
+  if (segment.source !== undefined) native()?.closeDescriptor(segment.source.fd)
 }
 
 /** Throws {@link Gone} when this owner has let it go. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os"
 
 /** What a child can boot: the session of a process or a thread, or a module of the user's. */
-export type RunnerName = "processMain" | "threadMain" | "moduleMain"
+export type RunnerName = "processMain" | "threadMain" | "moduleMain" | "forkServerMain"
 
 /**
  * Where the runner lies that a child boots. In the built package it is one bundled file; beside the sources it is a

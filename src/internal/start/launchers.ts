@@ -1,6 +1,8 @@
 /**
  * The launcher of a start method by its name and options, for a child that starts children of its own.
  */
+import type { ForkServerOptions } from "../fork/server.ts"
+import { forkServer } from "./forkServer.ts"
 import { inline } from "./inline.ts"
 import type { Launcher } from "./Launcher.ts"
 import type { Name } from "./service.ts"
@@ -15,6 +17,8 @@ export const launcherFor = (name: Name, options: unknown): Launcher => {
       return inline
     case "threads":
       return threads(options as ThreadOptions) // what the parent's launcher was made with
+    case "forkserver":
+      return forkServer(options as ForkServerOptions)
     default:
       return spawn(options as SpawnOptions)
   }

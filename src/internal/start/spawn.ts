@@ -4,15 +4,14 @@
  */
 import { Buffer } from "node:buffer"
 import type { StdioOptions } from "node:child_process"
-import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
-import type { ExitStatus } from "../../ProcessError.ts"
 import { fromStreams } from "../channel/socket.ts"
 import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
-import { defaultStartMillis, lastLines, launchChild, neverRan, runIn } from "./child.ts"
+import { defaultStartMillis, launchChild, neverRan, runIn } from "./child.ts"
+import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { startNode, statusOf, whyUnborn } from "./node.ts"
 import type { SpawnOptions } from "./node.ts"
@@ -33,16 +32,6 @@ const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (
   return (question, answer) => {
     waiting.push(answer)
     if (!alive.destroyed) alive.write(question)
-  }
-}
-
-/** By the system's own account, which exists wherever memory is shared with processes. */
-const residentBytes = (pid: number): number | undefined => {
-  try {
-    const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
-  } catch {
-    return undefined // it has ended
   }
 }
 
@@ -93,47 +82,31 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const ask = askThrough(alive!)
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
   const errors = captured ? capture(stderr!, boot.once) : undefined
-  let onEnd: ((status: ExitStatus, words: string) => void) | undefined
-  let status: ExitStatus | undefined
   let failure = ""
-  let drained = false
+  const ending = makeEnding({
+    words: () => failure === "" ? errors?.tail() ?? "" : failure,
+    release: () => {
+      alive!.destroy()
+      word?.release()
+    }
+  })
 
   /** The child has found the word: it has no thread that answers. */
   const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
 
-  const settle = (): void => {
-    // the last report may still be in the socket when the exit is known: both have to be over
-    if (status === undefined || !drained || onEnd === undefined) return
-    const tell = onEnd
-    onEnd = undefined
-    alive!.destroy()
-    word?.release()
-    tell(status, lastLines(failure === "" ? errors?.tail() ?? "" : failure))
-  }
-
   void failed.then((cause) => {
     if (child.pid !== undefined) return // a signal that could not be sent: the child lives, or its exit is on the way
     failure = whyUnborn(options, cause)
-    status = { _tag: "Exited", code: neverRan }
-    drained = true
-    settle()
+    ending.drained()
+    ending.ended({ _tag: "Exited", code: neverRan })
   })
-  child.once("exit", (code, signal) => {
-    status = statusOf(code, signal)
-    settle()
-  })
-  fromChild!.once("close", () => {
-    drained = true
-    settle()
-  })
+  child.once("exit", (code, signal) => ending.ended(statusOf(code, signal)))
+  fromChild!.once("close", ending.drained)
 
   return {
     pid: child.pid ?? 0,
     channel,
-    onEnd: (listener) => {
-      onEnd = listener
-      settle()
-    },
+    onEnd: ending.onEnd,
     running: (answer) => {
       if (isShared()) answer(runIn(word!.words))
       else ask("?", (run) => answer(run < 0 ? undefined : run))

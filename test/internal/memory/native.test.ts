@@ -173,7 +173,7 @@ describe.skipIf(addon?.canShare !== true)("a segment", () => {
     assert.strictEqual(await answer, "woken")
     await worker.terminate()
     await child.ended
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
     assert.strictEqual(new Int32Array(buffer)[0], 3 * times)
     assert.strictEqual(new BigInt64Array(buffer)[1], 3n * BigInt(times))
     assert.deepStrictEqual([...new Uint8Array(buffer, 16, 4)], [0, 1, 2, 3])
@@ -183,7 +183,7 @@ describe.skipIf(addon?.canShare !== true)("a segment", () => {
     const large = 2 ** 40
     const fd = addon.createSegment(large)
     const last = new Uint8Array(addon.mapSegment(fd, large), large - 8)
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
     assert.deepStrictEqual([...last], [0, 0, 0, 0, 0, 0, 0, 0])
     last[7] = 1
     assert.strictEqual(last[7], 1)
@@ -194,7 +194,7 @@ describe.skipIf(addon?.canShare !== true)("a segment", () => {
     for (const other of [0, size - 1, size + 1]) {
       assert.strictEqual(failure(() => ftruncateSync(fd, other)).code, "EPERM")
     }
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
   })
 
   it("is refused when it could go from under its readers", () => {
@@ -203,8 +203,8 @@ describe.skipIf(addon?.canShare !== true)("a segment", () => {
     const tooSmall = failure(() => addon.mapSegment(fd, size + 1))
     assert.strictEqual(tooSmall.code, "ERR_TOO_SMALL")
     assert.strictEqual(tooSmall.message, "mapSegment: the segment has 65536 bytes, 65537 were asked for")
-    addon.closeSegment(fd)
-    assert.strictEqual(failure(() => addon.closeSegment(fd)).code, "EBADF")
+    addon.closeDescriptor(fd)
+    assert.strictEqual(failure(() => addon.closeDescriptor(fd)).code, "EBADF")
     const closed = failure(() => addon.mapSegment(fd, size))
     assert.deepStrictEqual([closed.code, closed.syscall], ["EBADF", "fcntl"])
     assert.strictEqual(closed.message, "mapSegment: fcntl failed: Bad file descriptor (EBADF)")
@@ -245,7 +245,7 @@ describe.skipIf(addon === undefined)("the addon's functions", () => {
       addon.createSegment,
       ...(addon.canShare ? [(value: never) => addon.mapSegment(fd, value)] : []),
       (value: never) => addon.mapSegment(value, 4096),
-      addon.closeSegment,
+      addon.closeDescriptor,
       addon.peerOf,
       (value: never) => addon.dieWithParent(value, 1)
     ]
@@ -261,7 +261,7 @@ describe.skipIf(addon === undefined)("the addon's functions", () => {
       failure(() => addon.createSegment(0)).message,
       "createSegment: size must be a whole number from 1 to 1099511627776, it is 0"
     )
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
   })
 
   it("say which system call failed, and how", () => {
@@ -270,7 +270,7 @@ describe.skipIf(addon === undefined)("the addon's functions", () => {
     assert.instanceOf(error, Error)
     assert.deepStrictEqual([error.code, error.syscall], ["ENOTSOCK", "getsockopt"])
     assert.strictEqual(error.message, "peerOf: getsockopt failed: Socket operation on non-socket (ENOTSOCK)")
-    addon.closeSegment(fd)
+    addon.closeDescriptor(fd)
   })
 
   it("know the process at the other end of a unix socket", async () => {

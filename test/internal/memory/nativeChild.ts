@@ -30,7 +30,7 @@ const addon = () => native()!
 const mapNew = (size: number): SharedArrayBuffer => {
   const fd = addon().createSegment(size)
   const buffer = addon().mapSegment(fd, size)
-  addon().closeSegment(fd)
+  addon().closeDescriptor(fd)
   return buffer
 }
 

@@ -1,0 +1,254 @@
+/**
+ * A fork server as the program sees it that has started it: a process that makes a copy of itself on request.
+ */
+import type { Buffer } from "node:buffer"
+import type { ChildProcess } from "node:child_process"
+import type { Socket } from "node:net"
+import { constants } from "node:os"
+import { getSystemErrorName } from "node:util"
+import type { ExitStatus } from "../../ProcessError.ts"
+import { native, whyAbsent } from "../memory/native.ts"
+import type { Native } from "../memory/native.ts"
+import { describeStatus } from "../start/child.ts"
+import { inheritedFlags, startNode, statusOf, whyUnborn } from "../start/node.ts"
+import type { SpawnOptions } from "../start/node.ts"
+import { serverFlags } from "./flags.ts"
+import { forkRequest, killRequest, makeRecordReader } from "./records.ts"
+import type { ServerRecord } from "./records.ts"
+
+export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
+  /** Specifiers or URLs of modules that the server loads. */
+  readonly preload: ReadonlyArray<string>
+}
+
+/** A copy of the server. */
+export interface Forked {
+  readonly pid: number
+  /** Nothing where it has ended: its pid cannot have become another's. */
+  readonly kill: (signal: "SIGTERM" | "SIGKILL") => void
+  /** Called once; at once where it has ended. */
+  readonly onEnd: (listener: (status: ExitStatus) => void) => void
+}
+
+export interface ForkServer {
+  readonly isUp: () => boolean
+  /** `order` is what the copy is told; the descriptors are copied to it, and stay the caller's. */
+  readonly fork: (order: unknown, fds: ReadonlyArray<number>) => Promise<Forked>
+  /** Its copies have a moment to leave by themselves. Resolves when the server has ended. */
+  readonly close: () => Promise<void>
+}
+
+/** Why there can be no fork server here; `undefined` when there can. */
+export const whyUnavailable = (): string | undefined => {
+  const addon = native()
+  const why = addon === undefined || !addon.canShare ? whyAbsent() : addon.whyNoFork()
+  return why === "" ? undefined : why
+}
+
+/** Rejects with an Error that says why there is none, and has then left no process. */
+export const startForkServer = async (options: ForkServerOptions, startMillis: number): Promise<ForkServer> => {
+  const addon = native()!
+  const [control, theirs] = addon.socketPair(true)
+  const child = released(
+    () => startServerProcess(options, theirs),
+    () => addon.closeDescriptor(control),
+    () => addon.closeDescriptor(theirs)
+  )
+  const server = makeServer(addon, child, control)
+  const failure = await firstFailure(options, child, server, startMillis)
+  if (failure === undefined) {
+    server.release()
+    return server
+  }
+  child.kill("SIGKILL")
+  await server.close()
+  throw new Error(failure)
+}
+
+const startServerProcess = (options: ForkServerOptions, control: number): ChildProcess =>
+  startNode(
+    { ...options, execArgv: [...options.execArgv ?? inheritedFlags(process.execArgv), ...serverFlags] },
+    "forkServerMain",
+    [JSON.stringify({ preload: options.preload })],
+    // 3: requests, 4: records
+    ["ignore", "inherit", "inherit", control, "pipe"]
+  )
+
+const released = <A>(start: () => A, onThrow: () => void, after: () => void): A => {
+  try {
+    return start()
+  } catch (cause) {
+    onThrow()
+    throw cause
+  } finally {
+    after()
+  }
+}
+
+/** `undefined` when it is ready. */
+const firstFailure = (
+  options: ForkServerOptions,
+  child: ChildProcess,
+  server: Server,
+  startMillis: number
+): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    const deadline = setTimeout(
+      () => resolve(`it was not ready within ${startMillis} ms, and was killed. To wait longer, raise startTimeout.`),
+      startMillis
+    )
+    child.on("error", (cause) => resolve(whyUnborn(options, cause)))
+    void server.ended.then((status) => resolve(`it ${describeStatus(status)} before it was ready.`))
+    void server.firstWord.then((word) => resolve(word._tag === "Ready" ? undefined : word.message))
+    const clear = (): void => clearTimeout(deadline)
+    void server.ended.then(clear)
+    void server.firstWord.then(clear)
+  })
+
+type FirstWord = Extract<ServerRecord, { readonly _tag: "Ready" | "Failed" }>
+
+interface Server extends ForkServer {
+  readonly firstWord: Promise<FirstWord>
+  readonly ended: Promise<ExitStatus>
+  /** From now on only copies keep this program alive. */
+  readonly release: () => void
+}
+
+/** What has been asked for and has not ended. */
+interface Copy {
+  readonly born: PromiseWithResolvers<Forked>
+  readonly ended: Array<(status: ExitStatus) => void>
+  status: ExitStatus | undefined
+}
+
+/** The kernel ends the copies of a server that dies. */
+const endedWithServer: ExitStatus = { _tag: "Signaled", signal: "SIGKILL", number: constants.signals.SIGKILL }
+
+const makeServer = (addon: Native, child: ChildProcess, control: number): Server => {
+  const events = child.stdio?.[4] as Socket | undefined // as asked for; none where the system had none left
+  const copies = new Map<number, Copy>()
+  /** Requests for which the socket had no room: each copy that is made makes some. */
+  const held: Array<readonly [request: Buffer, fds: ReadonlyArray<number>]> = []
+  const firstWord = Promise.withResolvers<FirstWord>()
+  const ended = Promise.withResolvers<ExitStatus>()
+  let lastId = 0
+  let isOpen = true
+  let isReleased = false
+
+  const closeControl = (): void => {
+    if (isOpen) addon.closeDescriptor(control)
+    isOpen = false
+  }
+  const send = (request: Buffer, fds: ReadonlyArray<number>): void => {
+    if (held.length > 0 || !addon.sendPacket(control, request, fds)) held.push([request, fds])
+  }
+  const sendHeld = (): void => {
+    while (isOpen && held.length > 0 && addon.sendPacket(control, ...held[0]!)) held.shift()
+  }
+  const keepAlive = (): void => {
+    if (!isReleased) return
+    if (copies.size > 0) events?.ref()
+    else events?.unref()
+  }
+  const end = (id: number, copy: Copy, status: ExitStatus): void => {
+    copies.delete(id)
+    copy.status = status
+    for (const listener of copy.ended) listener(status)
+    keepAlive()
+  }
+  const forkedAs = (id: number, pid: number, copy: Copy): Forked => ({
+    pid,
+    kill: (signal) => {
+      if (copy.status === undefined && isOpen) send(killRequest(id, constants.signals[signal]), [])
+    },
+    onEnd: (listener) => copy.status === undefined ? void copy.ended.push(listener) : listener(copy.status)
+  })
+  const onRecord = (record: ServerRecord): void => {
+    if (record._tag === "Ready" || record._tag === "Failed") return firstWord.resolve(record)
+    const copy = copies.get(record.id)
+    if (copy === undefined) return
+    if (record._tag === "Exited") return end(record.id, copy, decodeStatus(record.status))
+    if (record.error === 0) copy.born.resolve(forkedAs(record.id, record.pid, copy))
+    else {
+      copies.delete(record.id)
+      keepAlive()
+      copy.born.reject(new Error(`the system refused to copy its server: fork failed (${nameOfError(record.error)}).`))
+    }
+    sendHeld()
+  }
+
+  const read = makeRecordReader(onRecord)
+  events?.on("data", read)
+  events?.on("error", () => {}) // a reset is an end
+  void ended.promise.then((status) => {
+    closeControl()
+    held.length = 0
+    const why = new Error(`its server (pid ${child.pid}) ${describeStatus(status)}.`)
+    for (const [id, copy] of copies) {
+      copy.born.reject(why)
+      end(id, copy, endedWithServer)
+    }
+  })
+  whenOver(child, events, ended.resolve)
+
+  return {
+    firstWord: firstWord.promise,
+    ended: ended.promise,
+    isUp: () => isOpen,
+    release: () => {
+      isReleased = true
+      child.unref()
+      keepAlive()
+    },
+    fork: (order, fds) => {
+      const copy: Copy = { born: Promise.withResolvers(), ended: [], status: undefined }
+      const id = ++lastId
+      copies.set(id, copy)
+      keepAlive()
+      send(forkRequest(id, order), fds)
+      return copy.born.promise
+    },
+    close: () => {
+      child.ref()
+      closeControl()
+      return ended.promise.then(() => {})
+    }
+  }
+}
+
+/** When its last record has been read, too. */
+const whenOver = (child: ChildProcess, events: Socket | undefined, then: (status: ExitStatus) => void): void => {
+  if (child.pid === undefined || events === undefined) {
+    child.once("error", () => then({ _tag: "Exited", code: 127 }))
+    return
+  }
+  let status: ExitStatus | undefined
+  let isDrained = false
+  const settle = (): void => {
+    if (status !== undefined && isDrained) then(status)
+  }
+  child.once("exit", (code, signal) => {
+    status = statusOf(code, signal)
+    settle()
+  })
+  events.once("close", () => {
+    isDrained = true
+    settle()
+  })
+}
+
+/** As waitpid gives it. */
+const decodeStatus = (status: number): ExitStatus => {
+  const number = status & 0x7f
+  if (number === 0) return { _tag: "Exited", code: (status >> 8) & 0xff }
+  const [signal] = Object.entries(constants.signals).find(([, value]) => value === number) ?? [`SIG${number}`]
+  return { _tag: "Signaled", signal: signal as NodeJS.Signals, number } // a real-time signal has no name in Node
+}
+
+const nameOfError = (number: number): string => {
+  try {
+    return getSystemErrorName(-number)
+  } catch {
+    return `error ${number}`
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Whether the copies of a server live: the first one shows it.
+ */
+import { describeStatus } from "../start/child.ts"
+import type { CopyOrder } from "./order.ts"
+import type { ForkServer } from "./server.ts"
+
+/** How long it may take. */
+const trialMillis = 15_000
+
+/** What speaks against its copies; `undefined` when one has done what it was to do, and has ended well. */
+export const tryCopy = async (server: ForkServer): Promise<string | undefined> => {
+  const order: CopyOrder = { _tag: "Probe" }
+  const copy = await server.fork(order, [])
+  return new Promise((resolve) => {
+    const deadline = setTimeout(() => {
+      resolve(`a copy that was tried did not end within ${trialMillis} ms`)
+      copy.kill("SIGKILL")
+    }, trialMillis)
+    copy.onEnd((status) => {
+      clearTimeout(deadline)
+      const isWell = status._tag === "Exited" && status.code === 0
+      resolve(isWell ? undefined : `a copy that was tried ${describeStatus(status)}`)
+    })
+  })
+}
