@@ -5,6 +5,7 @@
  *   control   a socket of packets; each is a Request, then bytes for the copy, and descriptors
  *   events    a stream of Records
  *
+ *                  --> READY, when it serves
  *   FORK id        --> FORKED id pid, or FORKED id -errno;  later EXITED id pid status
  *   KILL id signal --> nothing where that copy has ended
  *   control ends   --> the copies have `grace` to leave by themselves, then they and this process end
@@ -16,6 +17,7 @@
 #include "fork.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -33,7 +35,7 @@
 
 /* The same numbers are in src/internal/fork/records.ts. */
 enum { FORK = 1, KILL = 2 };
-enum { FORKED = 1, EXITED = 2 };
+enum { FORKED = 1, EXITED = 2, READY = 3 };
 
 typedef struct { uint32_t operation, id; int32_t signal; } Request;
 typedef struct { uint32_t kind, id; int32_t pid, status; } Record;
@@ -132,14 +134,18 @@ static pid_t fork_copy(void *loop, const Request *request, int control, int even
   return pid;
 }
 
-/* In the copy: a third and a fourth descriptor become its stdout and stderr. */
-static int take_output(int *fds, int fd_count) {
-  if (fd_count < 4) return fd_count;
-  for (int i = 2; i < 4; i++) {
-    dup2(fds[i], i - 1);
+/*
+ * In the copy: the first two descriptors take the places of the server's, as a process that was spawned has them at 3 and 4;
+ * a third and a fourth become stdout and stderr.
+ */
+static int take_places(int *fds, int fd_count, int control, int events) {
+  const int places[] = {control, events, STDOUT_FILENO, STDERR_FILENO};
+  for (int i = 0; i < fd_count && i < 4; i++) {
+    dup3(fds[i], places[i], i < 2 ? O_CLOEXEC : 0);
     close(fds[i]);
+    fds[i] = places[i];
   }
-  return 2;
+  return fd_count < 2 ? fd_count : 2;
 }
 
 /* What a copy is told: {bytes, fds} */
@@ -190,6 +196,7 @@ static napi_value serve_forks(napi_env env, napi_callback_info info) {
 
   int control = (int)control_fd, events = (int)events_fd;
   int64_t deadline = -1;
+  tell(events, (Record){READY, 0, 0, 0});
   static char bytes[MAX_PACKET_BYTES];
   for (;;) {
     wait_for_work(control, deadline);
@@ -211,7 +218,7 @@ static napi_value serve_forks(napi_env env, napi_callback_info info) {
     memcpy(&request, bytes, sizeof request);
     if (request.operation == KILL) signal_copy(request.id, request.signal);
     if (request.operation == FORK && fork_copy(loop, &request, control, events) == 0) {
-      fd_count = take_output(fds, fd_count);
+      fd_count = take_places(fds, fd_count, control, events);
       return order_of(env, bytes + sizeof request, (size_t)length - sizeof request, fds, fd_count);
     }
     for (int i = 0; i < fd_count; i++) close(fds[i]);

@@ -65,7 +65,9 @@ const cases: Record<string, Effect.Effect<unknown, unknown>> = {
     Effect.provide(StartMethod.layerConfig),
     chosen("fork")
   ),
-  "the fork server is not there": StartMethod.StartMethod.pipe(Effect.provide(StartMethod.layerForkServer())),
+  "a module is not there that the fork server is to load": StartMethod.StartMethod.pipe(
+    Effect.provide(StartMethod.layerForkServer({ preload: ["no-such-package"] }))
+  ),
 
   // StartFailed
   "the initializer of a pool fails": inScope(

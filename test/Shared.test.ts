@@ -72,8 +72,8 @@ describe("a shared value", () => {
       setFlagsFromString("--expose-gc")
       const collect = runInNewContext("gc") as () => void
       const measures: Array<{ readonly fds: number; readonly used: number; readonly beside: number }> = []
-      for (let half = 0; half < 2; half++) {
-        for (let i = 0; i < 500; i++) {
+      for (let part = 0; part < 4; part++) {
+        for (let i = 0; i < 250; i++) {
           yield* Effect.scoped(Effect.replicateEffect(SharedValue.make("float64", i), 100))
         }
         collect()
@@ -81,10 +81,12 @@ describe("a shared value", () => {
         const { heapTotal, heapUsed, rss } = process.memoryUsage()
         measures.push({ fds: openDescriptors(), used: heapUsed, beside: rss - heapTotal })
       }
-      const [first, second] = measures
-      assert.isAtMost(second!.fds, first!.fds)
-      assert.isBelow(second!.used - first!.used, 4 * 1024 * 1024)
-      assert.isBelow(second!.beside - first!.beside, 32 * 1024 * 1024)
+      // what leaks grows in each part; a collection that has not come yet makes one of them larger
+      const least = (of: (measure: typeof measures[number]) => number): number =>
+        Math.min(...measures.slice(1).map((measure, i) => of(measure) - of(measures[i]!)))
+      assert.isAtMost(least(({ fds }) => fds), 0)
+      assert.isBelow(least(({ used }) => used), 2 * 1024 * 1024)
+      assert.isBelow(least(({ beside }) => beside), 16 * 1024 * 1024)
     }))
 })
 

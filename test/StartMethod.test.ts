@@ -34,7 +34,9 @@ describe("StartMethod", () => {
   }
 
   it.effect("available names the default first", () =>
-    Effect.map(StartMethod.available, (names) => assert.deepStrictEqual(names, ["spawn", "threads", "inline"])))
+    Effect.map(StartMethod.available, (names) => 
+      // not everywhere
+      assert.deepStrictEqual(names.filter((name) => name !== "forkserver"), ["spawn", "threads", "inline"])))
 
   describe("layerConfig", () => {
     const chosen = (value: string | undefined) => {
@@ -57,35 +59,27 @@ describe("StartMethod", () => {
       Effect.map(chosen("frok"), (exit) => {
         const reason = reasonOf(exit)
         assert.strictEqual(reason._tag, "StartMethodUnavailable")
-        for (const part of ["MULTIPROCESSING_START_METHOD", `"frok"`, "spawn, threads, inline"]) {
+        for (const part of ["MULTIPROCESSING_START_METHOD", `"frok"`, "spawn, threads, ", "inline"]) {
           assert.include(reason.message, part)
         }
       }))
 
-    for (const name of ["forkserver", "fork"] as const) {
-      it.effect(`says that ${name} is not there yet, and what to use`, () =>
-        Effect.map(chosen(name), (exit) => {
-          const reason = reasonOf(exit)
-          assert.strictEqual(reason._tag, "StartMethodUnavailable")
-          assert.include(reason.message, name)
-          assert.include(reason.message, "layerSpawn")
-        }))
-    }
+    it.effect("says that fork is not there yet, and what to use", () =>
+      Effect.map(chosen("fork"), (exit) => {
+        const reason = reasonOf(exit)
+        assert.strictEqual(reason._tag, "StartMethodUnavailable")
+        assert.include(reason.message, "fork")
+        assert.include(reason.message, "layerSpawn")
+      }))
   })
 
-  for (
-    const [name, layer] of [["layerForkServer", StartMethod.layerForkServer()], [
-      "layerFork",
-      StartMethod.layerFork
-    ]] as const
-  ) {
-    it.effect(`${name} fails with StartMethodUnavailable`, () =>
-      Effect.gen(function*() {
-        assert.strictEqual(reasonOf(yield* Effect.exit(Effect.provide(nameOf, layer)))._tag, "StartMethodUnavailable")
-        const other = layer.pipe(Layer.catch(() => StartMethod.layerSpawn))
-        assert.strictEqual(yield* Effect.provide(nameOf, other), "spawn")
-      }))
-  }
+  it.effect("layerFork fails with StartMethodUnavailable", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(Effect.provide(nameOf, StartMethod.layerFork))
+      assert.strictEqual(reasonOf(exit)._tag, "StartMethodUnavailable")
+      const other = StartMethod.layerFork.pipe(Layer.catch(() => StartMethod.layerSpawn))
+      assert.strictEqual(yield* Effect.provide(nameOf, other), "spawn")
+    }))
 
   describe("layerSpawnWith", () => {
     it.live("env replaces the environment, extendEnv adds to it", () =>

@@ -67,7 +67,7 @@ const withVariables = (name: StartMethod.Name, variables: Record<string, string>
     ? StartMethod.layerThreadsWith({ env: { PATH: process.env["PATH"]!, ...variables } })
     : StartMethod.layerSpawnWith({ extendEnv: variables })
 
-for (const { claims, layer, name } of methods.filter(({ name }) => name !== "inline")) {
+for (const { claims, layer, name } of methods.filter(({ name }) => name === "threads" || name === "spawn")) {
   describe(`WorkerPlatform on ${name}`, () => {
     const law = <E>(
       what: string,

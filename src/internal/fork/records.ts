@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer"
 import { endianness } from "node:os"
 
 export const Operation = { Fork: 1, Kill: 2 } as const
-export const RecordKind = { Forked: 1, Exited: 2, Ready: 3, Failed: 4 } as const
+export const RecordKind = { Forked: 1, Exited: 2, Ready: 3, Failed: 4, Unsafe: 5 } as const
 
 const headBytes = 12
 const recordBytes = 16
@@ -34,23 +34,20 @@ const request = (operation: number, id: number, signal: number): Buffer => {
 export type ServerRecord =
   | { readonly _tag: "Ready" }
   | { readonly _tag: "Failed"; readonly message: string }
+  /** It could not be copied: why. */
+  | { readonly _tag: "Unsafe"; readonly message: string }
   /** `error` is the number of what the system refused it with, or 0. */
   | { readonly _tag: "Forked"; readonly id: number; readonly pid: number; readonly error: number }
   /** `status` as waitpid gives it. */
   | { readonly _tag: "Exited"; readonly id: number; readonly status: number }
 
-export const readyRecord = (): Buffer => record(RecordKind.Ready, 0)
-
-export const failedRecord = (message: string): Buffer => {
+/** The server serves not: the other records are written by its C part. */
+export const refusalRecord = (kind: "Failed" | "Unsafe", message: string): Buffer => {
   const text = Buffer.from(message)
-  return Buffer.concat([record(RecordKind.Failed, text.length), text])
-}
-
-const record = (kind: number, id: number): Buffer => {
-  const bytes = Buffer.alloc(recordBytes)
-  putInt32(bytes, kind, 0)
-  putInt32(bytes, id, 4)
-  return bytes
+  const head = Buffer.alloc(recordBytes)
+  putInt32(head, RecordKind[kind], 0)
+  putInt32(head, text.length, 4)
+  return Buffer.concat([head, text])
 }
 
 /** Takes the bytes of a server in any pieces, gives its records in order. */
@@ -62,7 +59,7 @@ export const makeRecordReader = (onRecord: (record: ServerRecord) => void): (blo
     const id = takeInt32(received, 4)
     const pid = takeInt32(received, 8)
     const status = takeInt32(received, 12)
-    const textBytes = kind === RecordKind.Failed ? id : 0
+    const textBytes = kind === RecordKind.Failed || kind === RecordKind.Unsafe ? id : 0
     if (received.length < recordBytes + textBytes) return undefined
     const text = received.subarray(recordBytes, recordBytes + textBytes)
     received = received.subarray(recordBytes + textBytes)
@@ -71,6 +68,8 @@ export const makeRecordReader = (onRecord: (record: ServerRecord) => void): (blo
         return { _tag: "Ready" }
       case RecordKind.Failed:
         return { _tag: "Failed", message: text.toString() }
+      case RecordKind.Unsafe:
+        return { _tag: "Unsafe", message: text.toString() }
       case RecordKind.Forked:
         return { _tag: "Forked", id, pid: Math.max(pid, 0), error: Math.max(-pid, 0) }
       default:

@@ -34,7 +34,10 @@ export interface ForkServer {
   readonly isUp: () => boolean
   /** `order` is what the copy is told; the descriptors are copied to it, and stay the caller's. */
   readonly fork: (order: unknown, fds: ReadonlyArray<number>) => Promise<Forked>
-  /** Its copies have a moment to leave by themselves. Resolves when the server has ended. */
+  /**
+   * Resolves when the server has ended. Where copies live it resolves at once, and the server ends with the last of them,
+   * whose end is told then.
+   */
   readonly close: () => Promise<void>
 }
 
@@ -45,8 +48,15 @@ export const whyUnavailable = (): string | undefined => {
   return why === "" ? undefined : why
 }
 
-/** Rejects with an Error that says why there is none, and has then left no process. */
-export const startForkServer = async (options: ForkServerOptions, startMillis: number): Promise<ForkServer> => {
+/** This process, or what it has loaded, is such that a copy would not live. */
+export class CannotFork extends Error {}
+
+/** Rejects with an Error that says why there is none, and has then left no process. It is given up when `signal` says so. */
+export const startForkServer = async (
+  options: ForkServerOptions,
+  startMillis: number,
+  signal: AbortSignal
+): Promise<ForkServer> => {
   const addon = native()!
   const [control, theirs] = addon.socketPair(true)
   const child = released(
@@ -55,14 +65,14 @@ export const startForkServer = async (options: ForkServerOptions, startMillis: n
     () => addon.closeDescriptor(theirs)
   )
   const server = makeServer(addon, child, control)
-  const failure = await firstFailure(options, child, server, startMillis)
+  const failure = await firstFailure(options, child, server, startMillis, signal)
   if (failure === undefined) {
     server.release()
     return server
   }
   child.kill("SIGKILL")
-  await server.close()
-  throw new Error(failure)
+  await server.ended
+  throw failure
 }
 
 const startServerProcess = (options: ForkServerOptions, control: number): ChildProcess =>
@@ -85,27 +95,33 @@ const released = <A>(start: () => A, onThrow: () => void, after: () => void): A 
   }
 }
 
-/** `undefined` when it is ready. */
+/** Why it is not ready; `undefined` when it is. */
 const firstFailure = (
   options: ForkServerOptions,
   child: ChildProcess,
   server: Server,
-  startMillis: number
-): Promise<string | undefined> =>
+  startMillis: number,
+  signal: AbortSignal
+): Promise<Error | undefined> =>
   new Promise((resolve) => {
+    const fail = (message: string): void => resolve(new Error(message))
+    signal.addEventListener("abort", () => fail("it was given up."), { once: true })
     const deadline = setTimeout(
-      () => resolve(`it was not ready within ${startMillis} ms, and was killed. To wait longer, raise startTimeout.`),
+      () => fail(`it was not ready within ${startMillis} ms, and was killed. To wait longer, raise startTimeout.`),
       startMillis
     )
-    child.on("error", (cause) => resolve(whyUnborn(options, cause)))
-    void server.ended.then((status) => resolve(`it ${describeStatus(status)} before it was ready.`))
-    void server.firstWord.then((word) => resolve(word._tag === "Ready" ? undefined : word.message))
+    child.on("error", (cause) => fail(whyUnborn(options, cause)))
+    void server.ended.then((status) => fail(`it ${describeStatus(status)} before it was ready.`))
+    void server.firstWord.then((word) => {
+      if (word._tag === "Ready") resolve(undefined)
+      else resolve(word._tag === "Unsafe" ? new CannotFork(word.message) : new Error(word.message))
+    })
     const clear = (): void => clearTimeout(deadline)
     void server.ended.then(clear)
     void server.firstWord.then(clear)
   })
 
-type FirstWord = Extract<ServerRecord, { readonly _tag: "Ready" | "Failed" }>
+type FirstWord = Extract<ServerRecord, { readonly _tag: "Ready" | "Failed" | "Unsafe" }>
 
 interface Server extends ForkServer {
   readonly firstWord: Promise<FirstWord>
@@ -134,6 +150,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   let lastId = 0
   let isOpen = true
   let isReleased = false
+  let isLeaving = false
 
   const closeControl = (): void => {
     if (isOpen) addon.closeDescriptor(control)
@@ -152,9 +169,21 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   }
   const end = (id: number, copy: Copy, status: ExitStatus): void => {
     copies.delete(id)
-    copy.status = status
-    for (const listener of copy.ended) listener(status)
-    keepAlive()
+    const tell = (): void => {
+      copy.status = status
+      for (const listener of copy.ended) listener(status)
+    }
+    if (isLeaving && copies.size === 0 && isOpen) {
+      void leave().then(tell)
+    } else {
+      keepAlive()
+      tell()
+    }
+  }
+  const leave = (): Promise<unknown> => {
+    child.ref()
+    closeControl()
+    return ended.promise
   }
   const forkedAs = (id: number, pid: number, copy: Copy): Forked => ({
     pid,
@@ -164,7 +193,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
     onEnd: (listener) => copy.status === undefined ? void copy.ended.push(listener) : listener(copy.status)
   })
   const onRecord = (record: ServerRecord): void => {
-    if (record._tag === "Ready" || record._tag === "Failed") return firstWord.resolve(record)
+    if (record._tag !== "Forked" && record._tag !== "Exited") return firstWord.resolve(record)
     const copy = copies.get(record.id)
     if (copy === undefined) return
     if (record._tag === "Exited") return end(record.id, copy, decodeStatus(record.status))
@@ -208,10 +237,9 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
       send(forkRequest(id, order), fds)
       return copy.born.promise
     },
-    close: () => {
-      child.ref()
-      closeControl()
-      return ended.promise.then(() => {})
+    close: async () => {
+      isLeaving = true
+      if (copies.size === 0) await leave()
     }
   }
 }

@@ -6,10 +6,10 @@ import { writeSync } from "node:fs"
 import { enableCompileCache } from "node:module"
 import { pathToFileURL } from "node:url"
 import { fromDescriptors } from "../channel/socket.ts"
-import { stackOf } from "../codec/errors.ts"
+import { stackOf, wordsOf } from "../codec/errors.ts"
 import { serverFlags } from "../fork/flags.ts"
 import type { CopyOrder } from "../fork/order.ts"
-import { failedRecord, readyRecord } from "../fork/records.ts"
+import { refusalRecord } from "../fork/records.ts"
 import { native } from "../memory/native.ts"
 import type { ForkOrder } from "../memory/native.ts"
 import { openWord } from "../memory/words.ts"
@@ -83,17 +83,20 @@ const beChild = ({ bytes, fds }: ForkOrder): void => {
   })
 }
 
+const refuse = (kind: "Failed" | "Unsafe", message: string): void => {
+  writeSync(events, refusalRecord(kind, message))
+  process.exit(1)
+}
+
 const serve = (): void => {
   const addon = native()!
   const { become } = prepareRebirth(addon.exitNow)
   forgetFlags(serverFlags)
   let order: ForkOrder
   try {
-    writeSync(events, readyRecord())
     order = addon.serveForks(control, events, graceMillis)
   } catch (cause) {
-    writeSync(events, failedRecord(cause instanceof Error ? cause.message : String(cause)))
-    return process.exit(1)
+    return refuse("Unsafe", wordsOf(cause))
   }
   // ------ from here on this is a copy
   become()
@@ -103,8 +106,7 @@ const serve = (): void => {
 becomeServer()
 void load().then((failure) => {
   if (failure !== undefined) {
-    writeSync(events, failedRecord(failure))
-    return process.exit(1)
+    return refuse("Failed", failure)
   }
   // not within a promise's job: a copy must begin with none that waits
   setImmediate(serve)

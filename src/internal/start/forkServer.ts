@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed, StartMethodUnavailable } from "../../ProcessError.ts"
 import { fromStreams } from "../channel/socket.ts"
 import type { CopyOrder } from "../fork/order.ts"
-import { startForkServer, whyUnavailable } from "../fork/server.ts"
+import { CannotFork, startForkServer, whyUnavailable } from "../fork/server.ts"
 import type { Forked, ForkServer, ForkServerOptions } from "../fork/server.ts"
 import { tryCopy } from "../fork/trial.ts"
+import { wordsOf } from "../codec/errors.ts"
 import { native } from "../memory/native.ts"
 import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
@@ -83,44 +84,57 @@ const unavailable = (why: string): ProcessError =>
   })
 
 const failed = (what: string, cause: unknown): ProcessError =>
-  new ProcessError({
-    reason: new StartFailed({
-      startMethod: "forkserver",
-      message: `${what} did not start: ${cause instanceof Error ? cause.message : String(cause)}`,
-      cause
+  cause instanceof CannotFork
+    ? unavailable(cause.message)
+    : new ProcessError({
+      reason: new StartFailed({
+        startMethod: "forkserver",
+        message: `${what} did not start: ${wordsOf(cause)}`,
+        cause
+      })
     })
-  })
 
+/** What comes when nobody waits any more may have to be undone: an interruption waits for that. */
 const awaiting = <A>(
   make: () => Promise<A>,
   onFailure: (cause: unknown) => ProcessError,
-  onLate: (value: A) => void
+  undo?: (value: A) => Promise<void>
 ): Effect.Effect<A, ProcessError> =>
   Effect.callback<A, ProcessError>((resume) => {
-    let isGivenUp = false
-    make().then(
-      (value) => isGivenUp ? onLate(value) : resume(Effect.succeed(value)),
+    const made = make()
+    made.then(
+      (value) => resume(Effect.succeed(value)),
       (cause: unknown) => resume(Effect.fail(onFailure(cause)))
     )
-    return Effect.sync(() => {
-      isGivenUp = true
+    return undo === undefined ? undefined : Effect.promise(() => made.then(undo, () => {}))
+  })
+
+const discard = (body: Body): Promise<void> =>
+  new Promise((resolve) => {
+    body.onEnd(() => {
+      body.channel.close()
+      resolve()
     })
+    body.channel.listen(() => {}, () => {}) // it ends when all has been read
+    body.kill("SIGKILL")
   })
 
 export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
   const startMillis = options.startMillis ?? defaultStartMillis
   let starting: Promise<ForkServer> | undefined
   let current: ForkServer | undefined
+  const giveUp = new AbortController()
 
   /** One that has died is followed by another. */
   const server = (): Promise<ForkServer> => {
     if (current?.isUp() === true) return Promise.resolve(current)
-    starting ??= startForkServer(options, startMillis).then((started) => current = started).finally(() => {
+    if (giveUp.signal.aborted) return Promise.reject(new Error("the scope of its layer has ended, and its last child, too."))
+    starting ??= startForkServer(options, startMillis, giveUp.signal).then((started) => current = started).finally(() => {
       starting = undefined
     })
     return starting
   }
-  const ready = awaiting(server, (cause) => failed("the fork server", cause), () => {})
+  const ready = awaiting(server, (cause) => failed("the fork server", cause))
 
   return {
     name: "forkserver",
@@ -129,14 +143,7 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
     launch: (boot) =>
       Effect.flatMap(ready, (one) =>
         Effect.flatMap(
-          awaiting(
-            () => makeBody(one, options, boot),
-            (cause) => failed(boot.identity.name, cause),
-            (body) => {
-              body.channel.close()
-              body.kill("SIGKILL")
-            }
-          ),
+          awaiting(() => makeBody(one, options, boot), (cause) => failed(boot.identity.name, cause), discard),
           (body) => launchChild(boot, startMillis, () => body)
         )),
     open: Effect.suspend(() => {
@@ -144,12 +151,12 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
       if (why !== undefined) return Effect.fail(unavailable(why))
       return Effect.flatMap(ready, (one) =>
         Effect.flatMap(
-          awaiting(() => tryCopy(one), (cause) => failed("the fork server", cause), () => {}),
+          awaiting(() => tryCopy(one), (cause) => failed("the fork server", cause)),
           (trouble) => trouble === undefined ? Effect.void : Effect.fail(unavailable(trouble))
         ))
     }),
     close: Effect.promise(async () => {
-      // one that is on its way up is waited for
+      giveUp.abort()
       const last = await starting?.catch(() => undefined) ?? current
       await last?.close()
     })
