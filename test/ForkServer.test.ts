@@ -140,20 +140,26 @@ describe.runIf(available)("a fork server", () => {
       })
     ), limit)
 
-  it.live("that is killed takes its children with it; the next start starts another", () =>
-    onServer(Effect.gen(function*() {
-      const before = yield* run(F.about, 0)
-      const pool = yield* Pool.make({ processes: 1 })
-      const waiting = yield* Effect.forkChild(Effect.exit(Pool.apply(pool, F.sleeps, undefined)))
-      const child = yield* Process.start(F.sleeps, undefined)
-      yield* Effect.yieldNow
-      process.kill(before.server, "SIGKILL")
-      assert.strictEqual(reasonOf(yield* Fiber.join(waiting))._tag, "WorkerExited")
-      assert.deepStrictEqual(yield* Process.exited(child), { _tag: "Signaled", signal: "SIGKILL", number: 9 })
-      const after = yield* run(F.about, 0)
-      assert.notStrictEqual(after.server, before.server)
-      assert.strictEqual((yield* Pool.apply(pool, F.about, 0)).server, after.server)
-    }).pipe(Effect.scoped)), limit)
+  it.live(
+    "that is killed takes its children with it; the next start starts another",
+    () =>
+      onServer(
+        Effect.gen(function*() {
+          const before = yield* run(F.about, 0)
+          const pool = yield* Pool.make({ processes: 1 })
+          const waiting = yield* Effect.forkChild(Effect.exit(Pool.apply(pool, F.sleeps, undefined)))
+          const child = yield* Process.start(F.sleeps, undefined)
+          yield* Effect.yieldNow
+          process.kill(before.server, "SIGKILL")
+          assert.strictEqual(reasonOf(yield* Fiber.join(waiting))._tag, "WorkerExited")
+          assert.deepStrictEqual(yield* Process.exited(child), { _tag: "Signaled", signal: "SIGKILL", number: 9 })
+          const after = yield* run(F.about, 0)
+          assert.notStrictEqual(after.server, before.server)
+          assert.strictEqual((yield* Pool.apply(pool, F.about, 0)).server, after.server)
+        }).pipe(Effect.scoped)
+      ),
+    limit
+  )
 
   it.live("ends with the last child where its layer ends before that", () =>
     Effect.gen(function*() {

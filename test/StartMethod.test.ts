@@ -34,7 +34,7 @@ describe("StartMethod", () => {
   }
 
   it.effect("available names the default first", () =>
-    Effect.map(StartMethod.available, (names) => 
+    Effect.map(StartMethod.available, (names) =>
       // not everywhere
       assert.deepStrictEqual(names.filter((name) => name !== "forkserver"), ["spawn", "threads", "inline"])))
 

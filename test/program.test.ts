@@ -88,7 +88,7 @@ const gone = (pids: ReadonlyArray<number>, millis: number): Effect.Effect<Readon
   })
 
 describe("a program", () => {
-  for (const method of ["threads", "spawn"]) {
+  for (const method of ["threads", "spawn", "forkserver"]) {
     it.live(
       `on ${method} ends through its scope at Ctrl-C, with every finalizer run once`,
       () =>
@@ -124,6 +124,7 @@ describe("a program", () => {
   if (existsSync("/proc/self/status")) {
     const orphans = [
       ["orphans", 5, "no child after two seconds: idle, waiting, computing, or a grandchild", {}],
+      ["orphans", 5, "none of a fork server", { MULTIPROCESSING_START_METHOD: "forkserver" }],
       ["orphans", 5, "none either where the native part is missing", { EFFECT_MULTIPROCESSING_NATIVE: "off" }],
       ["rpcOrphans", 2, "no worker of an RPC client, idle or computing", {}]
     ] as const
@@ -143,7 +144,7 @@ describe("a program", () => {
     }
   }
 
-  for (const method of ["threads", "spawn"]) {
+  for (const method of ["threads", "spawn", "forkserver"]) {
     it.live(
       `without a guard on ${method}: no tree of processes, and a message that shows the guard`,
       () =>

@@ -24,8 +24,8 @@ interface ServerOptions {
 
 const control = 3
 const events = 4
-/** After the time that a copy gives its finalizers when the program is gone, and within two seconds. */
-const graceMillis = 1500
+/** After the time that a copy gives its finalizers when the program is gone; its own children need as long after that. */
+const graceMillis = 1000
 
 // Ctrl-C reaches the whole group: the program's scope decides what becomes of its children
 process.on("SIGINT", () => {})

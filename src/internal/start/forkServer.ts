@@ -19,6 +19,7 @@ import { capture } from "./capture.ts"
 import { defaultStartMillis, launchChild, runIn } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body, Launcher } from "./Launcher.ts"
+import { creator } from "./tree.ts"
 
 export interface ForkServerLauncher extends Launcher {
   /** Starts the server, and tries a copy. */
@@ -128,10 +129,14 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
   /** One that has died is followed by another. */
   const server = (): Promise<ForkServer> => {
     if (current?.isUp() === true) return Promise.resolve(current)
-    if (giveUp.signal.aborted) return Promise.reject(new Error("the scope of its layer has ended, and its last child, too."))
-    starting ??= startForkServer(options, startMillis, giveUp.signal).then((started) => current = started).finally(() => {
-      starting = undefined
-    })
+    if (giveUp.signal.aborted) {
+      return Promise.reject(new Error("the scope of its layer has ended, and its last child, too."))
+    }
+    starting ??= startForkServer(options, startMillis, giveUp.signal).then((started) => current = started).finally(
+      () => {
+        starting = undefined
+      }
+    )
     return starting
   }
   const ready = awaiting(server, (cause) => failed("the fork server", cause))
@@ -146,14 +151,13 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
           awaiting(() => makeBody(one, options, boot), (cause) => failed(boot.identity.name, cause), discard),
           (body) => launchChild(boot, startMillis, () => body)
         )),
-    open: Effect.suspend(() => {
+    open: Effect.gen(function*() {
+      yield* creator("StartMethod.layerForkServer", "forkserver")
       const why = whyUnavailable()
-      if (why !== undefined) return Effect.fail(unavailable(why))
-      return Effect.flatMap(ready, (one) =>
-        Effect.flatMap(
-          awaiting(() => tryCopy(one), (cause) => failed("the fork server", cause)),
-          (trouble) => trouble === undefined ? Effect.void : Effect.fail(unavailable(trouble))
-        ))
+      if (why !== undefined) return yield* unavailable(why)
+      const one = yield* ready
+      const trouble = yield* awaiting(() => tryCopy(one), (cause) => failed("the fork server", cause))
+      if (trouble !== undefined) return yield* unavailable(trouble)
     }),
     close: Effect.promise(async () => {
       giveUp.abort()
