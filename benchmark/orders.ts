@@ -26,6 +26,11 @@ export interface StartOrder extends Common {
   readonly work: "start"
 }
 
+/** Children one after the other, each for one call. */
+export interface ChildOrder extends Common, Trips {
+  readonly work: "child"
+}
+
 export interface SkewOrder extends Common {
   readonly work: "skew"
   /** What each task costs, in the units of `burn`. */
@@ -90,6 +95,7 @@ export type Order =
   | MapOrder
   | TypedOrder
   | StartOrder
+  | ChildOrder
   | SkewOrder
   | PayloadOrder
   | InPlaceOrder
@@ -111,6 +117,8 @@ export const map = (choice: Choice): MapOrder => (
 )
 
 export const start = (choice: Choice): StartOrder => ({ work: "start", processes, ...choice })
+
+export const child = (choice: Choice): ChildOrder => ({ work: "child", processes: 1, warmUp: 2, trips: 15, ...choice })
 
 export const skew = (choice: Choice): SkewOrder => ({
   work: "skew",

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util"
 import { workload as apply } from "./apply.ts"
 import { workload as cell } from "./cell.ts"
 import { writeCharts } from "./charts.ts"
+import { workload as child } from "./child.ts"
 import { circumstancesOf, runWorkload } from "./harness.ts"
 import { workload as inPlace } from "./inPlace.ts"
 import { workload as map } from "./map.ts"
@@ -16,7 +17,7 @@ import { workload as start } from "./start.ts"
 import { describeCircumstances, describeWorkload } from "./tables.ts"
 import { workload as typed } from "./typed.ts"
 
-const all = [apply, map, typed, skew, start, payload, inPlace, cell, pipe, queue]
+const all = [apply, map, typed, skew, start, child, payload, inPlace, cell, pipe, queue]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

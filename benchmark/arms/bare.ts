@@ -2,7 +2,7 @@
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import type { PayloadOrder, StartOrder } from "../orders.ts"
+import type { ChildOrder, PayloadOrder, StartOrder } from "../orders.ts"
 import { order, report } from "./order.ts"
 import { checkBytes, makeBytes, takeTrips } from "./trips.ts"
 
@@ -13,8 +13,8 @@ const bareThread = async (): Promise<() => Promise<unknown>> => {
   return () => worker.terminate()
 }
 
-const bareProcess = async (): Promise<() => Promise<unknown>> => {
-  const child = fork(new URL("../tasks/start/bareProcess.mjs", import.meta.url))
+const bareProcess = async (module: string): Promise<() => Promise<unknown>> => {
+  const child = fork(new URL(`../tasks/start/${module}.mjs`, import.meta.url))
   child.send("who are you?")
   await once(child, "message")
   return async () => {
@@ -26,11 +26,21 @@ const bareProcess = async (): Promise<() => Promise<unknown>> => {
 const start = async ({ method, processes }: StartOrder): Promise<void> => {
   const begin = performance.now()
   const closes = await Promise.all(
-    Array.from({ length: processes }, method === "threads" ? bareThread : bareProcess)
+    Array.from({ length: processes }, () => method === "threads" ? bareThread() : bareProcess("bareProcess"))
   )
   report(performance.now() - begin)
   await Promise.all(closes.map((close) => close()))
 }
+
+const child = async (order: ChildOrder): Promise<void> =>
+  report(
+    await takeTrips(order, async () => {
+      const begin = performance.now()
+      const close = await bareProcess("bareWithEffect")
+      await close()
+      return performance.now() - begin
+    })
+  )
 
 const payload = async (order: PayloadOrder): Promise<void> => {
   const worker = new Worker(new URL("../tasks/bareEcho.ts", import.meta.url))
@@ -49,5 +59,6 @@ const payload = async (order: PayloadOrder): Promise<void> => {
 }
 
 if (order.work === "start") await start(order)
+else if (order.work === "child") await child(order)
 else if (order.work === "payload" && order.moves) await payload(order)
 else throw new Error(`there is no bare form of ${order.work}`)

@@ -46,6 +46,8 @@ const functionOf = (order: Order): FunctionName => {
       return "whoami"
     case "inPlace":
       return "squareShared"
+    case "child":
+      throw new Error("a pool has no single children")
     case "cell":
       throw new Error("a pool has no cells")
     case "pipe":

@@ -3,6 +3,7 @@ import type { Task } from "../../src/Task.ts"
 import type {
   ApplyOrder,
   CellOrder,
+  ChildOrder,
   InPlaceOrder,
   MapOrder,
   PayloadOrder,
@@ -20,7 +21,13 @@ import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts
 const { Pipe, Pool, Process, SharedArray, SharedBarrier, SharedLock, SharedQueue, SharedValue, StartMethod } =
   await load()
 
-const layer = order.method === "threads" ? StartMethod.layerThreads : StartMethod.layerSpawn
+const childModule = new URL("../tasks/start/oursWithEffect.mjs", import.meta.url)
+
+const layer = order.variant === "forkserver"
+  ? StartMethod.layerForkServer({ preload: [childModule] })
+  : order.method === "threads"
+  ? StartMethod.layerThreads
+  : StartMethod.layerSpawn
 
 /** The effect's duration in milliseconds, and its value. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [ms: number, value: A], E, R> =>
@@ -95,6 +102,20 @@ const start = Effect.fnUntraced(function*({ processes }: StartOrder) {
     check("the number of workers", new Set(answers).size, processes)
     report(ms)
   }))
+})
+
+const child = Effect.fnUntraced(function*(order: ChildOrder) {
+  const { whoami }: { readonly whoami: Task<void, string> } = yield* Effect.promise(() => import(childModule.href))
+  const once = Effect.scoped(Effect.flatMap(Process.start(whoami), Process.join))
+  const times: Array<number> = []
+  const seen = new Set<string>()
+  while (times.length < order.warmUp + order.trips) {
+    const [ms, answer] = yield* timed(once)
+    seen.add(answer)
+    times.push(ms)
+  }
+  check("the number of children", seen.size, times.length)
+  report(medianOf(order, times))
 })
 
 const payload = Effect.fnUntraced(function*(order: PayloadOrder) {
@@ -182,6 +203,8 @@ const program = Effect.suspend(() => {
       return skew(order)
     case "start":
       return start(order)
+    case "child":
+      return child(order)
     case "payload":
       return payload(order)
     case "inPlace":

@@ -232,6 +232,24 @@ def start(order):
         report(millis(begin))
 
 
+def answer(end):
+    end.send(os.getpid())
+
+
+def child(order):
+    context = multiprocessing.get_context(order["variant"])
+    times = []
+    for _ in range(order["warmUp"] + order["trips"]):
+        begin = time.perf_counter()
+        here, there = context.Pipe()
+        one = context.Process(target=answer, args=(there,))
+        one.start()
+        here.recv()
+        one.join()
+        times.append(millis(begin))
+    report(statistics.median(times[order["warmUp"]:]))
+
+
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
     works = {
@@ -240,6 +258,7 @@ if __name__ == "__main__":
         "typed": typed,
         "payload": payload,
         "start": start,
+        "child": child,
         "inPlace": in_place,
         "cell": cell,
         "pipe": pipe,

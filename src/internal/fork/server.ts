@@ -155,12 +155,13 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   const closeControl = (): void => {
     if (isOpen) addon.closeDescriptor(control)
     isOpen = false
+    held.length = 0
   }
   const send = (request: Buffer, fds: ReadonlyArray<number>): void => {
     if (held.length > 0 || !addon.sendPacket(control, request, fds)) held.push([request, fds])
   }
   const sendHeld = (): void => {
-    while (isOpen && held.length > 0 && addon.sendPacket(control, ...held[0]!)) held.shift()
+    while (held.length > 0 && addon.sendPacket(control, ...held[0]!)) held.shift()
   }
   const keepAlive = (): void => {
     if (!isReleased) return
@@ -211,7 +212,6 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   events?.on("error", () => {}) // a reset is an end
   void ended.promise.then((status) => {
     closeControl()
-    held.length = 0
     const why = new Error(`its server (pid ${child.pid}) ${describeStatus(status)}.`)
     for (const [id, copy] of copies) {
       copy.born.reject(why)
