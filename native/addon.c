@@ -18,6 +18,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   define_socket(env, exports);
   define_fork(env, exports);
   define_fork_server(env, exports);
+  define_fork_self(env, exports);
   return exports;
 }
 

@@ -22,6 +22,8 @@ void define_parent(napi_env env, napi_value exports);
 void define_socket(napi_env env, napi_value exports);
 /* fork.c: copies of a process that runs Node */
 void define_fork(napi_env env, napi_value exports);
+/* forkSelf.c: a copy of the calling process */
+void define_fork_self(napi_env env, napi_value exports);
 /* forkServer.c: a process that makes copies of itself on request */
 void define_fork_server(napi_env env, napi_value exports);
 
@@ -29,6 +31,9 @@ void define_fork_server(napi_env env, napi_value exports);
 void close_with_thread(napi_env env, int fd);
 
 enum { MAX_PACKET_BYTES = 16384, MAX_PACKET_FDS = 8 };
+
+/* Reads an array of at most MAX_PACKET_FDS descriptors into `fds`: their count, or -1 after it has thrown. */
+int read_descriptors(napi_env env, napi_value array, const char *name, int *fds);
 
 /* Takes a packet without waiting: its length, 0 at the end, -1 with errno. The descriptors are closed by exec. */
 ssize_t receive_packet(int socket, char *bytes, int *fds, int *fd_count);

@@ -34,23 +34,6 @@ static napi_value socket_pair(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* Reads an array of descriptors into `fds`; gives their count, or -1 after it has thrown. */
-static int read_descriptors(napi_env env, napi_value array, int *fds) {
-  uint32_t count;
-  if (napi_get_array_length(env, array, &count) != napi_ok || count > MAX_PACKET_FDS) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "sendPacket: fds must be an array of at most 8 descriptors");
-    return -1;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value element;
-    double fd;
-    if (napi_get_element(env, array, i, &element) != napi_ok) return -1;
-    if (!read_integer(env, element, "sendPacket: fd", 0, MAX_FD, &fd)) return -1;
-    fds[i] = (int)fd;
-  }
-  return (int)count;
-}
-
 /* sendPacket(socket, bytes, fds): boolean, false when there is no room now. The descriptors stay the caller's, too. */
 static napi_value send_packet(napi_env env, napi_callback_info info) {
   napi_value arguments[3], result;
@@ -64,7 +47,7 @@ static napi_value send_packet(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "sendPacket: bytes must be a Buffer of 1 to 16384 bytes");
     return NULL;
   }
-  int count = read_descriptors(env, arguments[2], fds);
+  int count = read_descriptors(env, arguments[2], "sendPacket: fds", fds);
   if (count < 0) return NULL;
 
   struct iovec part = {.iov_base = bytes, .iov_len = length};

@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -31,7 +31,7 @@ import type { Initializer } from "./Initializer.ts"
 import { decodeFailure, decodeSuccess } from "./internal/codec/causes.ts"
 import type { Place } from "./internal/codec/causes.ts"
 import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec/payload.ts"
-import { initializerOf, taskOf, usesEffect } from "./internal/codec/registry.ts"
+import { initializerOf, taskOf, unregister, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
 import { unbundle } from "./internal/protocol/bundles.ts"
 import { forsakeAll, restoreAll } from "./internal/handles/handle.ts"
@@ -57,7 +57,9 @@ import { ambientOf, makeEar } from "./internal/start/observed.ts"
 import { launcherOf, StartMethod } from "./internal/start/service.ts"
 import type { Name } from "./internal/start/service.ts"
 import { creator, self as currentSelf } from "./internal/start/tree.ts"
-import type { ExitStatus as Status, ProcessError } from "./ProcessError.ts"
+import { ProcessError, StartMethodUnavailable } from "./ProcessError.ts"
+import type { ExitStatus as Status } from "./ProcessError.ts"
+import { make as makeTask } from "./Task.ts"
 import type { Task } from "./Task.ts"
 
 const TypeId = ProcessTypeId
@@ -735,6 +737,68 @@ export const terminate = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
  */
 export const kill = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
   Effect.sync(() => endedOnPurpose(self).child.kill("SIGKILL"))
+
+// ---------------------------------------------------------------------------------------------------- closures
+
+const forkModule = "effect-multiprocessing:forkSync"
+let forks = 0
+
+/**
+ * Runs an effect, as it stands, in a copy of this process, and gives its outcome: everything that the closure refers to is
+ * there, and nothing is sent but the result.
+ *
+ * **Details**
+ *
+ * - It needs `StartMethod.layerFork`, with all that stands there: the effect must not wait for anything, the process must have no
+ *   threads of its own, connections are closed in the copy.
+ * - The result, or the error, is *copied* back, and must be able to cross. What the effect changes is changed in the copy.
+ * - References of the caller (its clock, its config) hold in the copy; logs come out of the loggers here.
+ * - Interrupting it ends the copy.
+ *
+ * **Gotchas**
+ *
+ * Where the start method is another one, and where the effect waits, it fails with `StartMethodUnavailable`.
+ *
+ * **Example** (A closure)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Process, StartMethod } from "effect-multiprocessing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const numbers = Array.from({ length: 1_000_000 }, (_, i) => i)
+ *   const sum = Process.forkSync(Effect.sync(() => numbers.reduce((a, b) => a + b)))
+ *   yield* Console.log(yield* sum)
+ * }).pipe(Effect.provide(StartMethod.layerFork))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * @see {@link start} for tasks, which any start method runs
+ * @category constructors
+ * @since 0.1.0
+ */
+export const forkSync = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | ProcessError, StartMethod> =>
+  Effect.gen(function*() {
+    const { name } = yield* StartMethod
+    if (name !== "fork") {
+      return yield* new ProcessError({
+        reason: new StartMethodUnavailable({
+          startMethod: name,
+          message:
+            `Process.forkSync copies this process: it needs StartMethod.layerFork, and the start method here is "${name}".`
+        })
+      })
+    }
+    const around = yield* Effect.context<never>()
+    const task = makeTask(`closure ${++forks}`, {
+      module: forkModule,
+      // what the copy has for its tasks goes before what is here
+      handler: () => Effect.updateContext(effect, (own: Context.Context<never>) => Context.merge(around, own))
+    })
+    const child = yield* Effect.ensuring(start(task), Effect.sync(() => unregister(taskOf(task))))
+    return yield* join(child)
+  }).pipe(Effect.scoped)
 
 // ---------------------------------------------------------------------------------------------------- who am I
 

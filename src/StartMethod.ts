@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import type { ResourceLimits } from "node:worker_threads"
 import { timeMillis } from "./internal/start/checks.ts"
 import { whyUnavailable } from "./internal/fork/server.ts"
+import { forkLauncher, openFork } from "./internal/start/fork.ts"
 import { forkServer } from "./internal/start/forkServer.ts"
 import { inline } from "./internal/start/inline.ts"
 import { makeService, StartMethod } from "./internal/start/service.ts"
@@ -270,12 +271,6 @@ export const layerSpawn: Layer.Layer<StartMethod> = layerSpawnWith({})
 const unavailable = (startMethod: string, message: string): ProcessError =>
   new ProcessError({ reason: new StartMethodUnavailable({ startMethod, message }) })
 
-const notBuilt = (name: "fork"): ProcessError =>
-  unavailable(
-    name,
-    `The start method "${name}" is not part of this version. Use StartMethod.layerSpawn: it starts the same children, more slowly.`
-  )
-
 /**
  * Options of {@link layerForkServer}.
  *
@@ -361,29 +356,64 @@ export const layerForkServer = ({ preload, ...options }: ForkServerOptions = {})
   )
 
 /**
- * A copy of this process. Not part of this version: the layer fails with `StartMethodUnavailable`.
+ * Copies of this process (fork(2)): a child begins with all that this process has loaded and computed, in milliseconds and
+ * without a payload for it. Experimental; Linux on x64 with glibc.
  *
- * **Example** (Another one where it is not available)
+ * **When to use**
  *
- * ```ts
- * import { Layer } from "effect"
- * import { StartMethod } from "effect-multiprocessing"
+ * For computing on a large value that this process has in memory and that need not change. A child can only compute: for all
+ * else use {@link layerForkServer}.
  *
- * export const ForkOrSpawn = StartMethod.layerFork.pipe(Layer.catch(() => StartMethod.layerSpawn))
+ * **Details**
+ *
+ * - The event loop of a copy does not turn, for all that would turn there is this process's. A task that has to wait (a timer,
+ *   a promise, input and output that is not synchronous) fails with `StartMethodUnavailable`, which says so.
+ * - A copy has none of this process's connections: sockets and pipes are closed in it, files and the standard streams are
+ *   not. Shared values and arrays work in it; locks, queues and pipes that it has are `Closed`.
+ * - The module of a task must be loaded in this process: a copy loads nothing more.
+ * - What a copy changes is its own. Its result is copied back, as that of any child. It dies with this process.
+ * - Before the layer is ready a first copy is tried, which collects garbage and compiles.
+ *
+ * **Gotchas**
+ *
+ * - A process with threads of its own (`layerThreads`, `node:worker_threads`) cannot be copied: the start fails with
+ *   `StartMethodUnavailable`, which names the thread. It must be the main thread that starts.
+ * - The memory of this process is shared until one of the two writes to it; the collector of a child writes.
+ * - Listeners to the "exit" of this process do not run in a copy.
+ *
+ * **Example** (A table that is not sent)
+ *
+ * ```ts run
+ * import { Console, Effect, Layer } from "effect"
+ * import { Pool, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const table = Array.from({ length: 1000 }, (_, i) => i * i)
+ * const lookUp = Task.sync("lookUp", { module: import.meta.url, handler: (i: number) => table[i] })
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ processes: 2 })
+ *   yield* Console.log(yield* Pool.map(pool, lookUp, [1, 2, 3]))
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(StartMethod.layerFork.pipe(Layer.catch(() => StartMethod.layerSpawn)))
+ * )
+ *
+ * Process.runMain(program)
+ * // => [ 1, 4, 9 ]
  * ```
  *
- * @see {@link layerSpawn} for what runs everywhere
+ * @see {@link layerForkServer} for children that can do all that a process can
  * @category layers
  * @since 0.1.0
  */
 export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
   StartMethod,
-  Effect.fail(notBuilt("fork"))
+  Effect.as(openFork, makeService(forkLauncher))
 )
 
 /**
- * What can run on this machine, the default first: Python's `get_all_start_methods`. That "forkserver" is among them means
- * that nothing speaks against it yet: its layer tries it.
+ * What can run on this machine, the default first: Python's `get_all_start_methods`. That "forkserver" and "fork" are among them
+ * means that nothing speaks against them yet: their layers try.
  *
  * **Example** (The default)
  *
@@ -406,7 +436,7 @@ export const layerFork: Layer.Layer<StartMethod, ProcessError> = Layer.effect(
 export const available: Effect.Effect<ReadonlyArray<Name>> = Effect.sync(() => [
   "spawn",
   "threads",
-  ...(whyUnavailable() === undefined ? ["forkserver" as const] : []),
+  ...(whyUnavailable() === undefined ? ["forkserver" as const, "fork" as const] : []),
   "inline"
 ])
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Layer } from "effect"
-import type { Scope } from "effect"
+import { Cause, ConfigProvider, Effect, Exit } from "effect"
+import type { Layer, Scope } from "effect"
 import { realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { Pool, Process, StartMethod } from "../src/index.ts"
@@ -36,7 +36,11 @@ describe("StartMethod", () => {
   it.effect("available names the default first", () =>
     Effect.map(StartMethod.available, (names) =>
       // not everywhere
-      assert.deepStrictEqual(names.filter((name) => name !== "forkserver"), ["spawn", "threads", "inline"])))
+      assert.deepStrictEqual(names.filter((name) => name !== "forkserver" && name !== "fork"), [
+        "spawn",
+        "threads",
+        "inline"
+      ])))
 
   describe("layerConfig", () => {
     const chosen = (value: string | undefined) => {
@@ -63,22 +67,15 @@ describe("StartMethod", () => {
           assert.include(reason.message, part)
         }
       }))
-
-    it.effect("says that fork is not there yet, and what to use", () =>
-      Effect.map(chosen("fork"), (exit) => {
-        const reason = reasonOf(exit)
-        assert.strictEqual(reason._tag, "StartMethodUnavailable")
-        assert.include(reason.message, "fork")
-        assert.include(reason.message, "layerSpawn")
-      }))
   })
 
-  it.effect("layerFork fails with StartMethodUnavailable", () =>
+  it.live("where the native part is missing, fork and forkserver say so and what to use", () =>
     Effect.gen(function*() {
-      const exit = yield* Effect.exit(Effect.provide(nameOf, StartMethod.layerFork))
-      assert.strictEqual(reasonOf(exit)._tag, "StartMethodUnavailable")
-      const other = StartMethod.layerFork.pipe(Layer.catch(() => StartMethod.layerSpawn))
-      assert.strictEqual(yield* Effect.provide(nameOf, other), "spawn")
+      const without = StartMethod.layerSpawnWith({ extendEnv: { EFFECT_MULTIPROCESSING_NATIVE: "off" } })
+      for (const message of yield* run(without, ask(Process.start(T.startMethods)))) {
+        assert.include(message, "is not available here: the native addon is switched off")
+        assert.include(message, "StartMethod.layerSpawn")
+      }
     }))
 
   describe("layerSpawnWith", () => {

@@ -306,7 +306,7 @@ describe("WorkerPlatform", () => {
 
   it.live("start methods without such workers are refused, with what to use", () =>
     Effect.gen(function*() {
-      for (const method of [StartMethod.layerInline, StartMethod.layerForkServer(), StartMethod.layerFork] as const) {
+      for (const method of [StartMethod.layerInline, StartMethod.layerForkServer()] as const) {
         const error = yield* Effect.flip(Effect.scoped(connect(method)))
         assert.isTrue(ProcessError.isProcessError(error))
         assert.propertyVal((error as ProcessError.ProcessError).reason, "_tag", "StartMethodUnavailable")

@@ -11,6 +11,7 @@ import {
   NotShareable,
   ProcessError,
   StartFailed,
+  StartMethodUnavailable,
   TaskNotFound
 } from "../../ProcessError.ts"
 import type { Reason } from "../../ProcessError.ts"
@@ -55,6 +56,8 @@ const makeReason = (encoded: EncodedReason, startMethod: string): Reason => {
       return new MessageTooLarge({ size: encoded.size, limit: encoded.limit, message: encoded.message })
     case "StartFailed":
       return new StartFailed({ startMethod, message: encoded.message, ...withCause(encoded.cause) })
+    case "StartMethodUnavailable":
+      return new StartMethodUnavailable({ startMethod, message: encoded.message })
   }
 }
 

@@ -57,6 +57,9 @@ const put = <D extends Definition>(table: Map<string, Map<string, D>>, definitio
 export const register = (definition: Definition): void =>
   definition.kind === "initializer" ? put(tables.initializer, definition) : put(tables.task, definition)
 
+/** It is not found any more. */
+export const unregister = ({ module, name }: TaskDefinition): void => void tables.task.get(module)?.delete(name)
+
 export const findTask = (module: string, name: string): TaskDefinition | undefined => tables.task.get(module)?.get(name)
 
 export const findInitializer = (module: string, name: string): InitializerDefinition | undefined =>

@@ -13,6 +13,7 @@ import { describeStatus } from "../start/child.ts"
 import { inheritedFlags, startNode, statusOf, whyUnborn } from "../start/node.ts"
 import type { SpawnOptions } from "../start/node.ts"
 import { serverFlags } from "./flags.ts"
+import { decodeStatus } from "./status.ts"
 import { forkRequest, killRequest, makeRecordReader } from "./records.ts"
 import type { ServerRecord } from "./records.ts"
 
@@ -263,14 +264,6 @@ const whenOver = (child: ChildProcess, events: Socket | undefined, then: (status
     isDrained = true
     settle()
   })
-}
-
-/** As waitpid gives it. */
-const decodeStatus = (status: number): ExitStatus => {
-  const number = status & 0x7f
-  if (number === 0) return { _tag: "Exited", code: (status >> 8) & 0xff }
-  const [signal] = Object.entries(constants.signals).find(([, value]) => value === number) ?? [`SIG${number}`]
-  return { _tag: "Signaled", signal: signal as NodeJS.Signals, number } // a real-time signal has no name in Node
 }
 
 const nameOfError = (number: number): string => {

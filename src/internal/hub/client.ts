@@ -54,9 +54,15 @@ export const connectTo = (address: Address, onClose: () => void): Link => {
     for (const { onOutcome } of all) onOutcome(closed)
   })
 
+  const abandon = (): void => {
+    isClosed = true
+    asked.clear()
+  }
+
   return {
     slot: () => slot,
     isClosed: () => isClosed,
+    abandon,
     whenReady: (callback) => {
       if (slot > 0 || isClosed) callback()
       else waiting.push(callback)

@@ -17,6 +17,14 @@ const hubs = (): Hubs => perThread("hubs", () => ({ own: makeHub(), links: new M
 
 export const ownHub = (): Hub => hubs().own
 
+/** In a copy of the process: nothing of what the original talks with is the copy's. */
+export const abandonHubs = (): void => {
+  const { links, own } = hubs()
+  own.abandon()
+  for (const link of links.values()) link.abandon()
+  links.clear()
+}
+
 /** The link to the hub at an address; connects where there is none. */
 export const linkTo = (address: Address): Link => {
   const { links, own } = hubs()

@@ -67,4 +67,6 @@ export interface Link {
   ) => (undo: (value: unknown) => void) => void
   /** Nobody waits for the answer. */
   readonly tell: (object: number, operation: string, argument: unknown) => void
+  /** In a copy of the process: the connection is the original's. */
+  readonly abandon: () => void
 }

@@ -24,6 +24,8 @@ export interface Hub {
   readonly put: (make: (isAlive: (slot: number) => boolean) => HubObject) => number
   /** All who ask it, and will, are told that it is closed. */
   readonly remove: (object: number) => void
+  /** In a copy of the process: all that this hub has is the original's. Whoever asks here is told that it is closed. */
+  readonly abandon: () => void
   /** Who knocks with this ticket is given the socket. What is given ends that. The door stays open for it. */
   readonly expect: (ticket: string, onVisitor: (socket: Socket) => void) => () => void
 }
@@ -44,6 +46,7 @@ export const makeHub = (): Hub => {
   let lastObject = 0
   let lastSlot = ownSlot
   let door: Door | undefined
+  let isAbandoned = false
   /** A batch of a peer: the microtask after it comes before anything of the user's. */
   let isHearing = false
 
@@ -150,8 +153,8 @@ export const makeHub = (): Hub => {
   const self: Peer = { slot: ownSlot, pid: process.pid }
 
   const link: Link = {
-    slot: () => ownSlot,
-    isClosed: () => false,
+    slot: () => isAbandoned ? 0 : ownSlot,
+    isClosed: () => isAbandoned,
     whenReady: (callback) => callback(),
     ask: (object, operation, argument, onOutcome) => {
       let undo: ((value: unknown) => void) | undefined
@@ -164,6 +167,7 @@ export const makeHub = (): Hub => {
         withdraw(question)
       }
     },
+    abandon: () => {},
     tell: (object, operation, argument) => {
       ask(self, object, operation, argument, () => {})
     }
@@ -172,6 +176,10 @@ export const makeHub = (): Hub => {
   return {
     address: () => open().address,
     isAt: ({ path }) => door?.address.path === path,
+    abandon: () => {
+      isAbandoned = true
+      objects.clear()
+    },
     link,
     has: (object) => objects.has(object),
     put: (make) => {

@@ -58,6 +58,13 @@ export interface Native {
    * ERR_FORK_UNSAFE, when a copy would not live.
    */
   readonly serveForks: (control: number, events: number, graceMillis: number) => ForkOrder
+  /**
+   * Copies this process; in the copy it gives 0. Of all connections the copy has only those at `kept`; its event loop must not
+   * turn. Throws, with the code ERR_FORK_UNSAFE, when a copy would not live.
+   */
+  readonly forkSelf: (kept: ReadonlyArray<number>) => number
+  /** The status of a child that has ended, as waitpid gives it; `undefined` while it lives. */
+  readonly reap: (pid: number) => number | undefined
   /** Ends the process; nothing is flushed, joined or told. */
   readonly exitNow: (code: number) => never
 }

@@ -61,6 +61,7 @@ export type EncodedReason =
   | { readonly _tag: "Closed"; readonly what: string; readonly message: string }
   | { readonly _tag: "MessageTooLarge"; readonly size: number; readonly limit: number; readonly message: string }
   | { readonly _tag: "StartFailed"; readonly message: string; readonly cause?: Crossed }
+  | { readonly _tag: "StartMethodUnavailable"; readonly message: string }
 
 export type EncodedCauseReason =
   | readonly ["fail", Crossed]

@@ -7,7 +7,9 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { isError, wordsOf } from "../codec/errors.ts"
 import type { InitializerDefinition, TaskDefinition } from "../codec/registry.ts"
@@ -52,6 +54,11 @@ export interface EffectHost {
   readonly launchers: () => Promise<Launchers>
   /** Where the child is its parent: the clock of that. */
   readonly clock?: Clock.Clock | undefined
+  /** Where nothing can be waited for. */
+  readonly synchronous?: {
+    readonly scheduler: Scheduler.Scheduler
+    readonly valueCodec: (schema: NonNullable<TaskDefinition["payload"]>) => ValueCodec
+  } | undefined
 }
 
 export interface EffectRuntime {
@@ -70,8 +77,15 @@ export interface EffectRuntime {
     definition: InitializerDefinition,
     payload: unknown
   ) => Promise<{ readonly message: string; readonly cause: Crossed } | undefined>
+  /** The same where nothing can be waited for: `takeTurns` lets fibers go on. */
+  readonly initializeNow: (
+    definition: InitializerDefinition,
+    payload: unknown,
+    takeTurns: () => void
+  ) => EncodedReason | undefined
   /** Releases what the initializer built. */
   readonly close: () => Promise<void>
+  readonly closeNow: (takeTurns: () => void) => void
 }
 
 const notFitting = (task: string, phase: Phase, issue: unknown): EncodedReason => ({
@@ -108,6 +122,9 @@ const explain = (defect: unknown): unknown => {
   }
   return defect
 }
+
+/** An initializer's layer, as its fiber has left it. */
+type Built = Exit.Exit<Context.Context<unknown>, unknown>
 
 /** Of a failure that is no result: errors cross as they are. */
 const noSchemas: Pick<TaskDefinition, "name" | "error"> = { name: "", error: undefined }
@@ -211,6 +228,10 @@ export const makeRuntime = (
     encodeCause: (cause) => encodeCause(noSchemas, cause)
   })
   if (host.clock !== undefined) context = Context.add(context, Clock.Clock, host.clock)
+  if (host.synchronous !== undefined) {
+    context = Context.add(context, Scheduler.Scheduler, host.synchronous.scheduler)
+    valueCodec = host.synchronous.valueCodec
+  }
   /** That of the run whose items run. */
   let around = { id: -1, context }
 
@@ -221,36 +242,65 @@ export const makeRuntime = (
     valueCodec = (await import("../codec/schema.ts")).valueCodec
   }
 
+  const build = (definition: InitializerDefinition, payload: unknown): Fiber.Fiber<Context.Context<unknown>, unknown> =>
+    Effect.runForkWith(context)(
+      Effect.suspend(() => {
+        if (definition.payload === undefined) return Effect.succeed(payload)
+        const decode = () => codecOf(definition.payload)!.decode(payload)
+        return valueCodec === undefined ? Effect.flatMap(Effect.promise(loadCodec), decode) : decode()
+      }).pipe(
+        Effect.flatMap((input) => Layer.buildWithScope(definition.layer(input), scope))
+      )
+    )
+
+  /** What was built is there for the tasks from now on. */
+  const adopt = (exit: Built): { readonly message: string; readonly cause: Crossed } | undefined => {
+    if (Exit.isSuccess(exit)) {
+      context = Context.merge(context, exit.value) as Context.Context<never> // the tasks' types say which services they use
+      return undefined
+    }
+    const cause = Cause.squash(exit.cause)
+    return { message: wordsOf(cause), cause: prepareLossy(cause, border) }
+  }
+
   return {
     isLoaded: (definition) => valueCodec !== undefined || !needsCodec(definition),
     loadAll: loadCodec,
     load: (definition) => needsCodec(definition) ? loadCodec() : Promise.resolve(),
     run: start,
     initialize: async (definition, payload) => {
-      const building = Effect.runFork(
-        Effect.suspend(() => {
-          if (definition.payload === undefined) return Effect.succeed(payload)
-          return Effect.flatMap(Effect.promise(loadCodec), () => codecOf(definition.payload)!.decode(payload))
-        }).pipe(
-          Effect.flatMap((input) => Layer.buildWithScope(definition.layer(input), scope)),
-          Effect.provideContext(context)
-        )
-      )
+      const building = build(definition, payload)
       interruptBuilding = () => building.interruptUnsafe()
-      const exit = await new Promise<Exit.Exit<Context.Context<unknown>, unknown>>((resolve) =>
-        building.addObserver(resolve)
-      )
+      const exit = await new Promise<Built>((resolve) => building.addObserver(resolve))
       interruptBuilding = undefined
-      if (Exit.isSuccess(exit)) {
-        context = Context.merge(context, exit.value) as Context.Context<never> // the tasks' types say which services they use
-        return undefined
+      return adopt(exit)
+    },
+    initializeNow: (definition, payload, takeTurns) => {
+      const building = build(definition, payload)
+      takeTurns()
+      const exit = building.pollUnsafe()
+      if (exit === undefined) {
+        building.interruptUnsafe()
+        takeTurns()
+        return {
+          _tag: "StartMethodUnavailable",
+          message: `initializer "${definition.name}" waits for something, which the start method "fork" cannot.`
+        }
       }
-      const cause = Cause.squash(exit.cause)
-      return { message: wordsOf(cause), cause: prepareLossy(cause, border) }
+      const failure = adopt(exit)
+      return failure === undefined ? undefined : {
+        _tag: "StartFailed",
+        message: `initializer "${definition.name}" of ${definition.module} failed: ${failure.message}`,
+        cause: failure.cause
+      }
     },
     close: () => {
       interruptBuilding?.()
       return Effect.runPromise(Scope.close(scope, Exit.void))
+    },
+    closeNow: (takeTurns) => {
+      Effect.runForkWith(context)(Scope.close(scope, Exit.void))
+      takeTurns()
     }
   }
 }

@@ -2,22 +2,18 @@
  * Children that are copies of a server, which has loaded modules before. They talk over socket pairs whose ends the server
  * is handed, so there is no file, no address and no token. The README beside this file draws the descriptors.
  */
-import { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed, StartMethodUnavailable } from "../../ProcessError.ts"
-import { fromStreams } from "../channel/socket.ts"
 import type { CopyOrder } from "../fork/order.ts"
 import { CannotFork, startForkServer, whyUnavailable } from "../fork/server.ts"
-import type { Forked, ForkServer, ForkServerOptions } from "../fork/server.ts"
+import type { ForkServer, ForkServerOptions } from "../fork/server.ts"
 import { tryCopy } from "../fork/trial.ts"
 import { wordsOf } from "../codec/errors.ts"
-import { native } from "../memory/native.ts"
 import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
-import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
-import { capture } from "./capture.ts"
-import { defaultStartMillis, launchChild, runIn } from "./child.ts"
-import { makeEnding, residentBytes } from "./ending.ts"
+import type { Boot } from "../protocol/messages.ts"
+import { defaultStartMillis, launchChild } from "./child.ts"
+import { bodyOf, makeEnds } from "./copies.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { creator } from "./tree.ts"
 
@@ -27,51 +23,21 @@ export interface ForkServerLauncher extends Launcher {
   readonly close: Effect.Effect<void>
 }
 
-interface Ends {
-  readonly ours: ReadonlyArray<Socket>
-  readonly theirs: ReadonlyArray<number>
-}
-
-/** Pairs of connected sockets: of each, one end for the copy. */
-const makeEnds = (count: number): Ends => {
-  const pairs = Array.from({ length: count }, () => native()!.socketPair(false))
-  return { ours: pairs.map(([fd]) => new Socket({ fd })), theirs: pairs.map(([, fd]) => fd) }
-}
-
-const closeAll = (fds: ReadonlyArray<number>): void => {
-  for (const fd of fds) native()!.closeDescriptor(fd)
-}
-
 const makeBody = async (server: ForkServer, options: ForkServerOptions, boot: Boot): Promise<Body> => {
   const limit = options.maxMessageBytes ?? maxFrameBytes
   const word = makeWord()
   if (word === undefined) throw new Error("no memory could be shared with it.")
-  const { ours, theirs } = makeEnds(options.stdio === "capture" ? 4 : 2)
-  const [toChild, fromChild, stdout, stderr] = ours
+  const ends = makeEnds(options.stdio === "capture" ? 4 : 2)
   const order: CopyOrder = { _tag: "Child", maxMessageBytes: limit, word: word.reference }
-  let copy: Forked
   try {
-    copy = await server.fork(order, theirs)
+    const copy = await server.fork(order, ends.theirs)
+    return bodyOf({ copy, sockets: ends.ours, limit, word, keepsOutput: boot.once })
   } catch (cause) {
-    for (const socket of ours) socket.destroy()
+    for (const socket of ends.ours) socket.destroy()
     word.release()
     throw cause
   } finally {
-    closeAll(theirs)
-  }
-  const errors = stderr === undefined ? undefined : capture(stderr, boot.once)
-  const ending = makeEnding({ words: () => errors?.tail() ?? "", release: word.release })
-  copy.onEnd(ending.ended)
-  fromChild!.once("close", ending.drained)
-  return {
-    pid: copy.pid,
-    channel: fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit),
-    onEnd: ending.onEnd,
-    running: (answer) => answer(runIn(word.words)),
-    memory: (answer) => answer(residentBytes(copy.pid)),
-    kill: copy.kill,
-    stdout: stdout === undefined ? undefined : capture(stdout, boot.once),
-    stderr: errors
+    ends.closeTheirs()
   }
 }
 

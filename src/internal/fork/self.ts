@@ -1,0 +1,91 @@
+/**
+ * Copies of the process that this runs in.
+ */
+import type { Socket } from "node:net"
+import * as Effect from "effect/Effect"
+import { wordsOf } from "../codec/errors.ts"
+import { abandonHubs } from "../hub/hubs.ts"
+import { native } from "../memory/native.ts"
+import type { Native } from "../memory/native.ts"
+import { strain } from "../runner/probe.ts"
+import { prepareRebirth } from "../runner/rebirth.ts"
+import type { Rebirth } from "../runner/rebirth.ts"
+import { describeStatus } from "../start/child.ts"
+import type { Forked } from "./server.ts"
+import { decodeStatus } from "./status.ts"
+
+let rebirth: Rebirth | undefined
+
+/**
+ * Runs `live` in a copy of this process, which ends with it: it must not return into what the original was about to do.
+ * Gives the pid of the copy.
+ */
+export const forkSelf = (addon: Native, kept: ReadonlyArray<number>, live: (pid: number) => void): number => {
+  rebirth ??= prepareRebirth(addon.exitNow)
+  const pid = addon.forkSelf(kept)
+  if (pid !== 0) return pid
+  try {
+    // they are the original's
+    process.removeAllListeners("exit")
+    process.removeAllListeners("beforeExit")
+    rebirth.become()
+    abandonHubs()
+    live(process.pid)
+  } catch (cause) {
+    process.stderr.write(`a copy of a process failed: ${wordsOf(cause)}\n`)
+  }
+  return addon.exitNow(1)
+}
+
+/** How often is looked whether a copy that has closed its channel has ended, too. */
+const lookMillis = 1
+
+/** A copy as its original sees it. It is known to be over when its channel is. */
+export const watchCopy = (addon: Native, pid: number, channel: Socket): Forked => {
+  let isReaped = false
+  const onEnd: Forked["onEnd"] = (listener) => {
+    const look = (): void => {
+      const status = addon.reap(pid)
+      if (status === undefined) return void setTimeout(look, lookMillis)
+      isReaped = true
+      listener(decodeStatus(status))
+    }
+    channel.once("close", look)
+  }
+  return {
+    pid,
+    onEnd,
+    kill: (signal) => {
+      if (!isReaped) process.kill(pid, signal)
+    }
+  }
+}
+
+/** How long the first copy may take. */
+const trialMillis = 15_000
+
+/** Whether copies live; what speaks against it. */
+export const tryFork: Effect.Effect<string | undefined> = Effect.callback<string | undefined>((resume) => {
+  const addon = native()!
+  let pid: number
+  try {
+    pid = forkSelf(addon, [], () => {
+      strain()
+      addon.exitNow(0)
+    })
+  } catch (cause) {
+    return resume(Effect.succeed(wordsOf(cause)))
+  }
+  const deadline = performance.now() + trialMillis
+  const look = (): void => {
+    const status = addon.reap(pid)
+    if (status !== undefined) {
+      const ended = decodeStatus(status)
+      const isWell = ended._tag === "Exited" && ended.code === 0
+      return resume(Effect.succeed(isWell ? undefined : `a copy that was tried ${describeStatus(ended)}`))
+    }
+    if (performance.now() > deadline) process.kill(pid, "SIGKILL")
+    setTimeout(look, lookMillis)
+  }
+  look()
+})

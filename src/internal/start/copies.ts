@@ -1,0 +1,59 @@
+/**
+ * Children that are copies of another process: what they talk over, and what stands for them here.
+ */
+import { Socket } from "node:net"
+import { fromStreams } from "../channel/socket.ts"
+import type { Forked } from "../fork/server.ts"
+import { native } from "../memory/native.ts"
+import type { Word } from "../memory/words.ts"
+import type { ToChild, ToParent } from "../protocol/messages.ts"
+import { capture } from "./capture.ts"
+import { runIn } from "./child.ts"
+import { makeEnding, residentBytes } from "./ending.ts"
+import type { Body } from "./Launcher.ts"
+
+export interface Ends {
+  readonly ours: ReadonlyArray<Socket>
+  readonly theirs: ReadonlyArray<number>
+  /** When the copy has them. */
+  readonly closeTheirs: () => void
+}
+
+/** Pairs of connected sockets: of each, one end for the copy. */
+export const makeEnds = (count: number): Ends => {
+  const addon = native()!
+  const pairs = Array.from({ length: count }, () => addon.socketPair(false))
+  const theirs = pairs.map(([, fd]) => fd)
+  return {
+    ours: pairs.map(([fd]) => new Socket({ fd })),
+    theirs,
+    closeTheirs: () => theirs.forEach(addon.closeDescriptor)
+  }
+}
+
+export interface CopyOptions {
+  readonly copy: Forked
+  /** To it, from it; its stdout and stderr where they are captured. */
+  readonly sockets: ReadonlyArray<Socket>
+  readonly limit: number
+  readonly word: Word & { readonly release: () => void }
+  readonly keepsOutput: boolean
+}
+
+export const bodyOf = ({ copy, keepsOutput, limit, sockets, word }: CopyOptions): Body => {
+  const [toChild, fromChild, stdout, stderr] = sockets
+  const errors = stderr === undefined ? undefined : capture(stderr, keepsOutput)
+  const ending = makeEnding({ words: () => errors?.tail() ?? "", release: word.release })
+  copy.onEnd(ending.ended)
+  fromChild!.once("close", ending.drained)
+  return {
+    pid: copy.pid,
+    channel: fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit),
+    onEnd: ending.onEnd,
+    running: (answer) => answer(runIn(word.words)),
+    memory: (answer) => answer(residentBytes(copy.pid)),
+    kill: copy.kill,
+    stdout: stdout === undefined ? undefined : capture(stdout, keepsOutput),
+    stderr: errors
+  }
+}
