@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* The loader compares this with its own number: raise both when the functions change. */
-enum { ADDON_VERSION = 2 };
+enum { ADDON_VERSION = 3 };
 
 /* Node calls this once for each thread that loads the addon. */
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
@@ -95,6 +95,9 @@ static const char *name_of(int error) {
     NAME(EOPNOTSUPP);
     NAME(EOVERFLOW);
     NAME(EPERM);
+    NAME(EPIPE);
+    NAME(ECONNRESET);
+    NAME(ETOOMANYREFS);
     NAME(ETXTBSY);
 #undef NAME
     default: return "EUNKNOWN";

@@ -27,6 +27,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -49,7 +51,7 @@ extern unsigned __nptl_nthreads __attribute__((weak));
 
 /* Node and libuv use no real-time signal; 50 is that of parent.c. */
 enum { STOP = 51 };
-enum { MAX_THREADS = 64, PATIENCE_MILLIS = 2000, NAME_BYTES = 32 };
+enum { MAX_THREADS = 64, PATIENCE_MILLIS = 2000, NAME_BYTES = 32, MAX_VALUES = 32, FOREIGN_LOOKS = 100 };
 
 /* ------------------------------------------------------------------- registers */
 
@@ -124,7 +126,35 @@ typedef struct {
   uintptr_t tls;
   Context context;
   int has_arrived;
+  int value_count;
+  struct { pthread_key_t key; void *value; } values[MAX_VALUES];
 } Thread;
+
+/*
+ * glibc forgets in a copy what other threads keep under keys, and takes their arenas of malloc from them: a thread that
+ * ends would give back what it has not, and glibc aborts. So it ends before glibc looks, where its values are destroyed.
+ */
+static pthread_key_t end_key;
+static int has_end_key;
+
+static void end_thread(void *value) {
+  (void)value;
+  syscall(SYS_exit, 0); /* the kernel clears its number: whoever joins it is woken */
+}
+
+static void keep_values(Thread *thread) {
+  for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX && thread->value_count < MAX_VALUES; key++) {
+    void *value = pthread_getspecific(key);
+    if (value == NULL || key == end_key) continue;
+    thread->values[thread->value_count].key = key;
+    thread->values[thread->value_count++].value = value;
+  }
+}
+
+static void restore_values(const Thread *thread) {
+  for (int i = 0; i < thread->value_count; i++) pthread_setspecific(thread->values[i].key, thread->values[i].value);
+  pthread_setspecific(end_key, (void *)1);
+}
 
 static Thread threads[MAX_THREADS];
 static int thread_count;
@@ -154,12 +184,13 @@ static bool read_name(pid_t tid, char *name) {
 }
 
 /* The number of the system call that it is in, -1 while it runs, -2 where that cannot be known */
-static long call_of(pid_t tid, unsigned long *argument) {
+static long call_of(pid_t tid, unsigned long *arguments) {
   char text[256], *end;
   if (!read_task(tid, "syscall", text, sizeof text)) return -2;
   if (strncmp(text, "running", 7) == 0) return -1;
   long call = strtol(text, &end, 10);
-  *argument = strtoul(end, NULL, 16);
+  arguments[0] = strtoul(end, &end, 16);
+  arguments[1] = strtoul(end, NULL, 16);
   return call;
 }
 
@@ -170,23 +201,30 @@ static bool blocks_stop(pid_t tid) {
   return line != NULL && (strtoull(line + 8, NULL, 16) >> (STOP - 1) & 1) != 0;
 }
 
+/* The platform's, and those of libraries that have the name of the process; one of the program's has a loop, or waits. */
+static bool is_known(const char *name, const char *process_name) {
+  return strstr(name, "V8Worker") != NULL || strstr(name, "DelayedTask") != NULL || strcmp(name, process_name) == 0;
+}
+
 static bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
 typedef enum { IDLE, BUSY, FOREIGN, UNKNOWN } Verdict;
 
 /* Whether it can be copied now. It is added to those that are, unless a copy does without it. */
-static Verdict judge(pid_t tid, char *name) {
-  unsigned long argument = 0;
+static Verdict judge(pid_t tid, const char *process_name, char *name) {
+  unsigned long arguments[2] = {0, 0};
   if (!read_name(tid, name)) return IDLE; /* it has just ended */
-  long call = call_of(tid, &argument);
+  long call = call_of(tid, arguments);
   if (call == -2) return UNKNOWN;
   if (call == -1) return BUSY;
-  bool waits = call == SYS_futex;
+  /* glibc waits so (FUTEX_WAIT_BITSET) at conditions and semaphores; one that waits otherwise is about to take a lock */
+  bool waits = call == SYS_futex && (arguments[1] & 127) == 9;
+  if (call == SYS_futex && !waits) return BUSY;
   bool polls = call == SYS_epoll_wait || call == SYS_epoll_pwait;
   if (starts_with(name, "libuv-worker")) return waits ? IDLE : BUSY;
   /* the one that waits for SIGUSR1, at a semaphore, which remembers no waiters */
   if (blocks_stop(tid)) return waits ? IDLE : FOREIGN;
-  if (!waits && !polls) return FOREIGN;
+  if ((!waits && !polls) || !is_known(name, process_name)) return FOREIGN;
   for (int i = 0; i < thread_count && polls; i++) {
     if (threads[i].epoll >= 0) return FOREIGN; /* a second loop is one of a thread of the program's */
   }
@@ -194,7 +232,7 @@ static Verdict judge(pid_t tid, char *name) {
   Thread *thread = &threads[thread_count++];
   memset(thread, 0, sizeof *thread);
   thread->tid = tid;
-  thread->epoll = polls ? (int)argument : -1;
+  thread->epoll = polls ? (int)arguments[0] : -1;
   memcpy(thread->name, name, NAME_BYTES);
   return IDLE;
 }
@@ -202,6 +240,8 @@ static Verdict judge(pid_t tid, char *name) {
 /* All threads but this one. The name of one that is not idle is left in `name`. */
 static Verdict judge_all(char *name) {
   pid_t self = (pid_t)syscall(SYS_gettid);
+  char process_name[NAME_BYTES] = "";
+  read_name(self, process_name);
   thread_count = 0;
   DIR *tasks = opendir("/proc/self/task");
   if (tasks == NULL) return UNKNOWN;
@@ -209,7 +249,7 @@ static Verdict judge_all(char *name) {
   struct dirent *entry;
   while (verdict == IDLE && (entry = readdir(tasks)) != NULL) {
     pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-    if (tid > 0 && tid != self) verdict = judge(tid, name);
+    if (tid > 0 && tid != self) verdict = judge(tid, process_name, name);
   }
   closedir(tasks);
   return verdict;
@@ -218,17 +258,26 @@ static Verdict judge_all(char *name) {
 static const char *find_threads(void) {
   static char trouble[160];
   char name[NAME_BYTES] = "";
+  int foreign = 0;
   for (int i = 0; i < PATIENCE_MILLIS; i++) {
     switch (judge_all(name)) {
       case IDLE: return NULL;
       case UNKNOWN: return "the system does not tell what threads do (/proc/self/task/*/syscall)";
       case FOREIGN:
-        snprintf(trouble, sizeof trouble, "it has a thread of its own, which a copy would not have: \"%s\"", name);
+        /* V8's map memory now and then, and sleep for moments */
+        if (++foreign < FOREIGN_LOOKS) {
+          usleep(1000);
+          break;
+        }
+        snprintf(trouble, sizeof trouble, "the process to be copied has a thread that its copies would lack, \"%s\"", name);
         return trouble;
-      case BUSY: usleep(1000);
+      case BUSY:
+        foreign = 0;
+        usleep(1000);
     }
   }
-  snprintf(trouble, sizeof trouble, "its thread \"%s\" has been busy for %d ms", name, PATIENCE_MILLIS);
+  snprintf(trouble, sizeof trouble, "the thread \"%s\" of the process to be copied has been busy for %d ms", name,
+           PATIENCE_MILLIS);
   return trouble;
 }
 
@@ -242,21 +291,27 @@ static void futex_wake(int *word) {
   syscall(SYS_futex, word, 128 | 1 /* private, wake */, MAX_THREADS, NULL, NULL, 0);
 }
 
+static __attribute__((noinline)) void stop_here(Thread *thread) {
+  int round = __atomic_load_n(&round_number, __ATOMIC_SEQ_CST);
+  thread->tls = thread_pointer();
+  keep_values(thread);
+  if (keep_context(&thread->context) != 0) {
+    restore_values(thread);
+    return;
+  }
+  __atomic_store_n(&thread->has_arrived, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&arrivals, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&round_number, __ATOMIC_SEQ_CST) == round) futex_wait(&round_number, round);
+}
+
 /* Where a thread waits while its process is copied, and where its copy begins. Only system calls here. */
 static void on_stop(int signal) {
   (void)signal;
   int error = errno;
   pid_t tid = (pid_t)syscall(SYS_gettid);
   for (int i = 0; i < thread_count; i++) {
-    Thread *thread = &threads[i];
-    if (thread->tid != tid) continue;
-    int round = __atomic_load_n(&round_number, __ATOMIC_SEQ_CST);
-    thread->tls = thread_pointer();
-    if (keep_context(&thread->context) == 0) {
-      __atomic_store_n(&thread->has_arrived, 1, __ATOMIC_SEQ_CST);
-      __atomic_add_fetch(&arrivals, 1, __ATOMIC_SEQ_CST);
-      while (__atomic_load_n(&round_number, __ATOMIC_SEQ_CST) == round) futex_wait(&round_number, round);
-    }
+    if (threads[i].tid != tid) continue;
+    stop_here(&threads[i]);
     break;
   }
   errno = error;
@@ -297,6 +352,8 @@ const char *stop_threads(void) {
   const char *trouble = find_threads();
   if (trouble != NULL) return trouble;
   if (!install_handler()) return "another handler has the signal that it needs (51)";
+  if (!has_end_key && pthread_key_create(&end_key, end_thread) != 0) return "it has no key left for its threads";
+  has_end_key = 1;
   __atomic_store_n(&arrivals, 0, __ATOMIC_SEQ_CST);
   for (int i = 0; i < thread_count; i++) syscall(SYS_tgkill, getpid(), threads[i].tid, STOP);
   for (int i = 0; i < PATIENCE_MILLIS * 10; i++) {
@@ -371,9 +428,11 @@ static bool is_eventfd(int fd) {
   return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
+/* As after a fork that failed: there is not enough of something. */
+enum { EXIT_LACKS = 71 };
+
 static void replace(int fresh, int fd) {
-  if (fresh < 0) return;
-  dup3(fresh, fd, O_CLOEXEC);
+  if (fresh < 0 || dup3(fresh, fd, O_CLOEXEC) < 0) _exit(EXIT_LACKS);
   close(fresh);
 }
 
@@ -381,8 +440,8 @@ static void replace(int fresh, int fd) {
 static void replace_epoll(int epoll) {
   char path[64], text[4096];
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
-  if (!read_file(path, text, sizeof text)) return;
   int fresh = epoll_create1(EPOLL_CLOEXEC);
+  if (fresh < 0 || !read_file(path, text, sizeof text)) _exit(EXIT_LACKS);
   for (char *line = strstr(text, "tfd:"); line != NULL; line = strstr(line, "tfd:")) {
     int fd = (int)strtol(line + 4, &line, 10);
     struct epoll_event event;
@@ -407,7 +466,7 @@ static void restore_threads(void) {
     Thread *thread = &threads[i];
     if (thread->epoll >= 0) replace_epoll(thread->epoll);
     long tid = start_context(&thread->context, THREAD_FLAGS, thread->tls, (void *)(thread->tls + number_at));
-    if (tid < 0) _exit(71); /* as after a fork that failed: there is not enough of something */
+    if (tid < 0) _exit(EXIT_LACKS);
     thread->tid = (pid_t)tid;
     __atomic_add_fetch(&__nptl_nthreads, 1, __ATOMIC_SEQ_CST);
     char path[64];
@@ -432,7 +491,7 @@ pid_t fork_process(void *loop) {
   if (pid == 0) {
     replace_rings();
     restore_threads();
-    uv_loop_fork(loop);
+    if (uv_loop_fork(loop) != 0) _exit(EXIT_LACKS);
   }
   sigprocmask(SIG_SETMASK, &before, NULL);
   close(maps);

@@ -35,7 +35,7 @@
 
 /* The same numbers are in src/internal/fork/records.ts. */
 enum { FORK = 1, KILL = 2 };
-enum { FORKED = 1, EXITED = 2, READY = 3 };
+enum { FORKED = 1, EXITED = 2, READY = 3, HEARD = 6 };
 
 typedef struct { uint32_t operation, id; int32_t signal; } Request;
 typedef struct { uint32_t kind, id; int32_t pid, status; } Record;
@@ -47,7 +47,7 @@ static struct pollfd *polled; /* the control socket, then a place for each copy 
 static size_t count, room;
 
 /* How often is looked after a copy that has no descriptor, because there were none left */
-enum { LOOK_MILLIS = 20 };
+enum { LOOK_MILLIS = 20, FORK_SECONDS = 10 };
 
 static bool make_room(void) {
   if (count < room) return true;
@@ -122,14 +122,31 @@ static void leave_server(pid_t server, int control, int events) {
   count = room = 0;
 }
 
+/* What a library does before a fork (pthread_atfork) may wait for ever for a thread that is stopped: then this process ends. */
+static void limit_fork(bool begins) {
+  static int timer = -1;
+  struct sigevent event;
+  struct itimerspec limit;
+  memset(&event, 0, sizeof event);
+  memset(&limit, 0, sizeof limit);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGKILL;
+  if (timer < 0 && syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0) return;
+  limit.it_value.tv_sec = begins ? FORK_SECONDS : 0;
+  syscall(SYS_timer_settime, timer, 0, &limit, NULL);
+}
+
 static pid_t fork_copy(void *loop, const Request *request, int control, int events) {
   pid_t server = getpid();
+  limit_fork(true);
   pid_t pid = make_room() ? fork_process(loop) : -1;
-  if (pid == 0) {
+  int error = errno;
+  if (pid == 0) { /* it has not inherited the timer */
     leave_server(server, control, events);
     return 0;
   }
-  tell(events, (Record){FORKED, request->id, pid < 0 ? -errno : pid, 0});
+  limit_fork(false);
+  tell(events, (Record){FORKED, request->id, pid < 0 ? -error : pid, 0});
   if (pid > 0) copies[count++] = (Copy){request->id, pid, (int)syscall(SYS_pidfd_open, pid, 0)};
   return pid;
 }
@@ -199,12 +216,12 @@ static napi_value serve_forks(napi_env env, napi_callback_info info) {
   tell(events, (Record){READY, 0, 0, 0});
   static char bytes[MAX_PACKET_BYTES];
   for (;;) {
-    wait_for_work(control, deadline);
-    reap(events);
     if (deadline >= 0 && (count == 0 || now_millis() >= deadline)) {
       signal_all(SIGKILL);
       _exit(0);
     }
+    wait_for_work(control, deadline);
+    reap(events);
     if (polled[0].revents == 0) continue;
     int fds[MAX_PACKET_FDS], fd_count;
     ssize_t length = receive_packet(control, bytes, fds, &fd_count);
@@ -216,7 +233,14 @@ static napi_value serve_forks(napi_env env, napi_callback_info info) {
     if ((size_t)length < sizeof(Request)) continue;
     Request request;
     memcpy(&request, bytes, sizeof request);
-    if (request.operation == KILL) signal_copy(request.id, request.signal);
+    if (request.operation == KILL) {
+      signal_copy(request.id, request.signal);
+      tell(events, (Record){HEARD, request.id, 0, 0});
+    }
+    if (fd_count < 0) {
+      tell(events, (Record){FORKED, request.id, -EMFILE, 0});
+      continue;
+    }
     if (request.operation == FORK && fork_copy(loop, &request, control, events) == 0) {
       fd_count = take_places(fds, fd_count, control, events);
       return order_of(env, bytes + sizeof request, (size_t)length - sizeof request, fds, fd_count);

@@ -85,11 +85,15 @@ ssize_t receive_packet(int socket, char *bytes, int *fds, int *fd_count) {
   *fd_count = 0;
   ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (length <= 0) return length;
+  bool is_cut = (message.msg_flags & MSG_CTRUNC) != 0; /* this process has no descriptors left */
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     *fd_count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
     memcpy(fds, CMSG_DATA(header), (size_t)*fd_count * sizeof(int));
   }
+  if (!is_cut) return length;
+  for (int i = 0; i < *fd_count; i++) close(fds[i]);
+  *fd_count = -1;
   return length;
 }
 

@@ -313,6 +313,7 @@ export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
  * - What a module computes at its top level is the same in all children: a random number, the time, a connection that it has
  *   opened. `Math.random` and `node:crypto` are seeded anew in each child; a module that has put `Math.random` in a constant
  *   draws the same numbers in all of them.
+ * - `process.uptime()` and `performance.now()` of a child count from the start of the server.
  * - A child's memory counts as its own in `Pool.stats` as far as it is mapped, though most of it is shared.
  *
  * **Example** (Where it is not available, spawn)

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer"
 import { endianness } from "node:os"
 
 export const Operation = { Fork: 1, Kill: 2 } as const
-export const RecordKind = { Forked: 1, Exited: 2, Ready: 3, Failed: 4, Unsafe: 5 } as const
+export const RecordKind = { Forked: 1, Exited: 2, Ready: 3, Failed: 4, Unsafe: 5, Heard: 6 } as const
 
 const headBytes = 12
 const recordBytes = 16
@@ -23,6 +23,8 @@ export const forkRequest = (id: number, order: unknown): Buffer =>
 
 export const killRequest = (id: number, signal: number): Buffer => request(Operation.Kill, id, signal)
 
+export const idOf = (request: Buffer): number => takeInt32(request, 4)
+
 const request = (operation: number, id: number, signal: number): Buffer => {
   const head = Buffer.alloc(headBytes)
   putInt32(head, operation, 0)
@@ -38,6 +40,8 @@ export type ServerRecord =
   | { readonly _tag: "Unsafe"; readonly message: string }
   /** `error` is the number of what the system refused it with, or 0. */
   | { readonly _tag: "Forked"; readonly id: number; readonly pid: number; readonly error: number }
+  /** The answer to a kill: there is room in the socket again. */
+  | { readonly _tag: "Heard" }
   /** `status` as waitpid gives it. */
   | { readonly _tag: "Exited"; readonly id: number; readonly status: number }
 
@@ -72,6 +76,8 @@ export const makeRecordReader = (onRecord: (record: ServerRecord) => void): (blo
         return { _tag: "Unsafe", message: text.toString() }
       case RecordKind.Forked:
         return { _tag: "Forked", id, pid: Math.max(pid, 0), error: Math.max(-pid, 0) }
+      case RecordKind.Heard:
+        return { _tag: "Heard" }
       default:
         return { _tag: "Exited", id, status }
     }

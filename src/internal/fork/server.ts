@@ -9,12 +9,12 @@ import { getSystemErrorName } from "node:util"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { native, whyAbsent } from "../memory/native.ts"
 import type { Native } from "../memory/native.ts"
-import { describeStatus } from "../start/child.ts"
+import { after, describeStatus } from "../start/child.ts"
 import { inheritedFlags, startNode, statusOf, whyUnborn } from "../start/node.ts"
 import type { SpawnOptions } from "../start/node.ts"
 import { serverFlags } from "./flags.ts"
+import { forkRequest, idOf, killRequest, makeRecordReader } from "./records.ts"
 import { decodeStatus } from "./status.ts"
-import { forkRequest, killRequest, makeRecordReader } from "./records.ts"
 import type { ServerRecord } from "./records.ts"
 
 export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
@@ -60,12 +60,16 @@ export const startForkServer = async (
 ): Promise<ForkServer> => {
   const addon = native()!
   const [control, theirs] = addon.socketPair(true)
-  const child = released(
-    () => startServerProcess(options, theirs),
-    () => addon.closeDescriptor(control),
-    () => addon.closeDescriptor(theirs)
-  )
-  const server = makeServer(addon, child, control)
+  let child: ChildProcess
+  try {
+    child = startServerProcess(options, theirs)
+  } catch (cause) {
+    addon.closeDescriptor(control)
+    throw cause
+  } finally {
+    addon.closeDescriptor(theirs)
+  }
+  const server = makeServer(addon, child, control, startMillis)
   const failure = await firstFailure(options, child, server, startMillis, signal)
   if (failure === undefined) {
     server.release()
@@ -76,24 +80,28 @@ export const startForkServer = async (
   throw failure
 }
 
-const startServerProcess = (options: ForkServerOptions, control: number): ChildProcess =>
-  startNode(
+/**
+ * Where copies are captured the server has pipes, too: a terminal that it had opened would be under another number in a copy.
+ * What it says itself is passed on.
+ */
+const startServerProcess = (options: ForkServerOptions, control: number): ChildProcess => {
+  const output = options.stdio === "capture" ? "pipe" : "inherit"
+  const child = startNode(
     { ...options, execArgv: [...options.execArgv ?? inheritedFlags(process.execArgv), ...serverFlags] },
     "forkServerMain",
     [JSON.stringify({ preload: options.preload })],
     // 3: requests, 4: records
-    ["ignore", "inherit", "inherit", control, "pipe"]
+    ["ignore", output, output, control, "pipe"]
   )
+  passOn(child.stdout as Socket | null, process.stdout)
+  passOn(child.stderr as Socket | null, process.stderr)
+  return child
+}
 
-const released = <A>(start: () => A, onThrow: () => void, after: () => void): A => {
-  try {
-    return start()
-  } catch (cause) {
-    onThrow()
-    throw cause
-  } finally {
-    after()
-  }
+const passOn = (from: Socket | null, to: NodeJS.WriteStream): void => {
+  from?.on("error", () => {}) // a reset is an end
+  from?.on("data", (block: Buffer) => to.write(block))
+  from?.unref()
 }
 
 /** Why it is not ready; `undefined` when it is. */
@@ -106,7 +114,8 @@ const firstFailure = (
 ): Promise<Error | undefined> =>
   new Promise((resolve) => {
     const fail = (message: string): void => resolve(new Error(message))
-    signal.addEventListener("abort", () => fail("it was given up."), { once: true })
+    const giveUp = (): void => fail("it was given up.")
+    signal.addEventListener("abort", giveUp)
     const deadline = setTimeout(
       () => fail(`it was not ready within ${startMillis} ms, and was killed. To wait longer, raise startTimeout.`),
       startMillis
@@ -117,7 +126,10 @@ const firstFailure = (
       if (word._tag === "Ready") resolve(undefined)
       else resolve(word._tag === "Unsafe" ? new CannotFork(word.message) : new Error(word.message))
     })
-    const clear = (): void => clearTimeout(deadline)
+    const clear = (): void => {
+      clearTimeout(deadline)
+      signal.removeEventListener("abort", giveUp)
+    }
     void server.ended.then(clear)
     void server.firstWord.then(clear)
   })
@@ -136,15 +148,20 @@ interface Copy {
   readonly born: PromiseWithResolvers<Forked>
   readonly ended: Array<(status: ExitStatus) => void>
   status: ExitStatus | undefined
+  /** Nobody waits for it any more: it is killed when it is born. */
+  isGivenUp: boolean
 }
+
+/** How long a server that has nothing left to do may take to end: one that is stopped does not. */
+const leaveMillis = 5000
 
 /** The kernel ends the copies of a server that dies. */
 const endedWithServer: ExitStatus = { _tag: "Signaled", signal: "SIGKILL", number: constants.signals.SIGKILL }
 
-const makeServer = (addon: Native, child: ChildProcess, control: number): Server => {
+const makeServer = (addon: Native, child: ChildProcess, control: number, startMillis: number): Server => {
   const events = child.stdio?.[4] as Socket | undefined // as asked for; none where the system had none left
   const copies = new Map<number, Copy>()
-  /** Requests for which the socket had no room: each copy that is made makes some. */
+  /** Requests for which the socket had no room: each record says that one was read. */
   const held: Array<readonly [request: Buffer, fds: ReadonlyArray<number>]> = []
   const firstWord = Promise.withResolvers<FirstWord>()
   const ended = Promise.withResolvers<ExitStatus>()
@@ -159,10 +176,19 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
     held.length = 0
   }
   const send = (request: Buffer, fds: ReadonlyArray<number>): void => {
-    if (held.length > 0 || !addon.sendPacket(control, request, fds)) held.push([request, fds])
+    if (held.length > 0 || !hand(request, fds)) held.push([request, fds])
   }
   const sendHeld = (): void => {
-    while (held.length > 0 && addon.sendPacket(control, ...held[0]!)) held.shift()
+    while (held.length > 0 && hand(...held[0]!)) held.shift()
+  }
+  /** False when there is no room now. A server that does not read any more has died: its end is told to all that wait. */
+  const hand = (request: Buffer, fds: ReadonlyArray<number>): boolean => {
+    try {
+      return addon.sendPacket(control, request, fds)
+    } catch (cause) {
+      if (isGone(cause)) return true
+      throw cause
+    }
   }
   const keepAlive = (): void => {
     if (!isReleased) return
@@ -185,7 +211,22 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   const leave = (): Promise<unknown> => {
     child.ref()
     closeControl()
+    void ended.promise.then(after(leaveMillis, () => child.kill("SIGKILL")))
     return ended.promise
+  }
+  const giveUp = (id: number, copy: Copy): void => {
+    copy.isGivenUp = true
+    const index = held.findIndex(([request]) => idOf(request) === id)
+    if (index >= 0) {
+      held.splice(index, 1)
+      copies.delete(id)
+      keepAlive()
+    }
+    copy.born.reject(
+      new Error(
+        `the fork server (pid ${child.pid}) did not answer within ${startMillis} ms: is it stopped? To wait longer, raise startTimeout.`
+      )
+    )
   }
   const forkedAs = (id: number, pid: number, copy: Copy): Forked => ({
     pid,
@@ -195,15 +236,26 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
     onEnd: (listener) => copy.status === undefined ? void copy.ended.push(listener) : listener(copy.status)
   })
   const onRecord = (record: ServerRecord): void => {
+    if (record._tag === "Heard") return sendHeld()
     if (record._tag !== "Forked" && record._tag !== "Exited") return firstWord.resolve(record)
     const copy = copies.get(record.id)
     if (copy === undefined) return
-    if (record._tag === "Exited") return end(record.id, copy, decodeStatus(record.status))
-    if (record.error === 0) copy.born.resolve(forkedAs(record.id, record.pid, copy))
-    else {
+    if (record._tag === "Exited") {
+      end(record.id, copy, decodeStatus(record.status))
+      return sendHeld()
+    }
+    if (record.error === 0) {
+      const forked = forkedAs(record.id, record.pid, copy)
+      if (copy.isGivenUp) forked.kill("SIGKILL")
+      copy.born.resolve(forked)
+    } else {
       copies.delete(record.id)
       keepAlive()
-      copy.born.reject(new Error(`the system refused to copy its server: fork failed (${nameOfError(record.error)}).`))
+      copy.born.reject(
+        new Error(
+          `the system refused to copy the fork server (pid ${child.pid}): fork failed (${nameOfError(record.error)}).`
+        )
+      )
     }
     sendHeld()
   }
@@ -213,7 +265,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
   events?.on("error", () => {}) // a reset is an end
   void ended.promise.then((status) => {
     closeControl()
-    const why = new Error(`its server (pid ${child.pid}) ${describeStatus(status)}.`)
+    const why = new Error(`the fork server (pid ${child.pid}) ${describeStatus(status)}.`)
     for (const [id, copy] of copies) {
       copy.born.reject(why)
       end(id, copy, endedWithServer)
@@ -230,13 +282,21 @@ const makeServer = (addon: Native, child: ChildProcess, control: number): Server
       child.unref()
       keepAlive()
     },
-    fork: (order, fds) => {
-      const copy: Copy = { born: Promise.withResolvers(), ended: [], status: undefined }
+    fork: async (order, fds): Promise<Forked> => {
+      if (!isOpen) throw new Error(`the fork server (pid ${child.pid}) has ended.`) // its descriptor may be another's by now
+      const copy: Copy = { born: Promise.withResolvers(), ended: [], status: undefined, isGivenUp: false }
       const id = ++lastId
       copies.set(id, copy)
       keepAlive()
-      send(forkRequest(id, order), fds)
-      return copy.born.promise
+      try {
+        send(forkRequest(id, order), fds)
+      } catch (cause) {
+        copies.delete(id)
+        keepAlive()
+        throw cause
+      }
+      const endDeadline = after(startMillis, () => giveUp(id, copy))
+      return copy.born.promise.finally(endDeadline)
     },
     close: async () => {
       isLeaving = true
@@ -264,6 +324,11 @@ const whenOver = (child: ChildProcess, events: Socket | undefined, then: (status
     isDrained = true
     settle()
   })
+}
+
+const isGone = (cause: unknown): boolean => {
+  const { code } = cause as { readonly code?: unknown }
+  return code === "EPIPE" || code === "ECONNRESET"
 }
 
 const nameOfError = (number: number): string => {

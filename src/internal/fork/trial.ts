@@ -3,7 +3,8 @@
  */
 import { describeStatus } from "../start/child.ts"
 import type { CopyOrder } from "./order.ts"
-import type { ForkServer } from "./server.ts"
+import { wordsOf } from "../codec/errors.ts"
+import type { Forked, ForkServer } from "./server.ts"
 
 /** How long it may take. */
 const trialMillis = 15_000
@@ -11,7 +12,12 @@ const trialMillis = 15_000
 /** What speaks against its copies; `undefined` when one has done what it was to do, and has ended well. */
 export const tryCopy = async (server: ForkServer): Promise<string | undefined> => {
   const order: CopyOrder = { _tag: "Probe" }
-  const copy = await server.fork(order, [])
+  let copy: Forked
+  try {
+    copy = await server.fork(order, [])
+  } catch (cause) {
+    return `no copy could be made: ${wordsOf(cause).replace(/\.$/, "")}`
+  }
   return new Promise((resolve) => {
     const deadline = setTimeout(() => {
       resolve(`a copy that was tried did not end within ${trialMillis} ms`)

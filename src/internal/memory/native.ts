@@ -74,7 +74,7 @@ interface Loaded {
   readonly absent: string
 }
 
-const version = 2
+const version = 3
 
 const fileName = "effect-multiprocessing.node"
 

@@ -51,7 +51,7 @@ const becomeServer = (): void =>
 
 /** A name as it would be imported by a file in the program's directory. */
 const urlOf = (specifier: string): string =>
-  import.meta.resolve(specifier, pathToFileURL(`${process.cwd()}/program.js`))
+  import.meta.resolve(specifier, pathToFileURL(`${process.cwd()}/program.js`).href)
 
 const load = async (): Promise<string | undefined> => {
   enableCompileCache?.()

@@ -66,17 +66,29 @@ const endByItself = (exitNow: (code: number) => never): void => {
 
   node.reallyExit = (code) => exitNow(exitCodeOf(code))
 
-  const emit = node.emit
-  node.emit = function(this: unknown, event, ...args) {
-    if (event !== "exit" || isFatal) return Reflect.apply(emit, this, [event, ...args])
-    try {
-      Reflect.apply(emit, this, [event, ...args])
-    } catch (cause) {
-      complain(cause)
-      exitNow(brokenListenerCode)
+  // a library may put an emit of its own before ours, and does its part when ours returns: the process ends after the first
+  let isEnding = false
+  const endingAfter = (emit: Internals["emit"]): Internals["emit"] =>
+    function(this: unknown, event, ...args) {
+      if (event !== "exit" || isFatal || isEnding) return Reflect.apply(emit, this, [event, ...args])
+      isEnding = true
+      try {
+        Reflect.apply(emit, this, [event, ...args])
+      } catch (cause) {
+        complain(cause)
+        exitNow(brokenListenerCode)
+      }
+      return exitNow(exitCodeOf(args[0]))
     }
-    return exitNow(exitCodeOf(args[0]))
-  }
+  let emit = endingAfter(node.emit)
+  Object.defineProperty(process, "emit", {
+    configurable: true,
+    enumerable: true,
+    get: () => emit,
+    set: (other: Internals["emit"]) => {
+      emit = endingAfter(other)
+    }
+  })
 
   const fatalException = node._fatalException
   node._fatalException = function(this: unknown, error, fromPromise) {

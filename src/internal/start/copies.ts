@@ -12,6 +12,16 @@ import { runIn } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body } from "./Launcher.ts"
 
+/** What throws has no use for it. */
+export const released = <A>(start: () => A, release: (() => void) | undefined): A => {
+  try {
+    return start()
+  } catch (cause) {
+    release?.()
+    throw cause
+  }
+}
+
 export interface Ends {
   readonly ours: ReadonlyArray<Socket>
   readonly theirs: ReadonlyArray<number>
@@ -22,13 +32,16 @@ export interface Ends {
 /** Pairs of connected sockets: of each, one end for the copy. */
 export const makeEnds = (count: number): Ends => {
   const addon = native()!
-  const pairs = Array.from({ length: count }, () => addon.socketPair(false))
+  const pairs: Array<readonly [ours: number, theirs: number]> = []
+  const close = (fds: ReadonlyArray<number>): void => fds.forEach(addon.closeDescriptor)
+  released(
+    () => {
+      while (pairs.length < count) pairs.push(addon.socketPair(false))
+    },
+    () => close(pairs.flat())
+  )
   const theirs = pairs.map(([, fd]) => fd)
-  return {
-    ours: pairs.map(([fd]) => new Socket({ fd })),
-    theirs,
-    closeTheirs: () => theirs.forEach(addon.closeDescriptor)
-  }
+  return { ours: pairs.map(([fd]) => new Socket({ fd })), theirs, closeTheirs: () => close(theirs) }
 }
 
 export interface CopyOptions {

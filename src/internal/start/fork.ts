@@ -17,7 +17,7 @@ import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { setChildGlobal } from "../runner/childGlobal.ts"
 import { defaultStartMillis, launchChild } from "./child.ts"
-import { bodyOf, makeEnds } from "./copies.ts"
+import { bodyOf, makeEnds, released } from "./copies.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { creator } from "./tree.ts"
 
@@ -36,7 +36,7 @@ const makeBody = (boot: Boot): Body => {
   const addon = native()!
   const word = makeWord()
   if (word === undefined) throw new Error("no memory could be shared with it.")
-  const { closeTheirs, ours, theirs } = makeEnds(2)
+  const { closeTheirs, ours, theirs } = released(() => makeEnds(2), word.release)
   const [input, output] = theirs
   let pid: number
   try {

@@ -13,7 +13,7 @@ import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot } from "../protocol/messages.ts"
 import { defaultStartMillis, launchChild } from "./child.ts"
-import { bodyOf, makeEnds } from "./copies.ts"
+import { bodyOf, makeEnds, released } from "./copies.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { creator } from "./tree.ts"
 
@@ -27,7 +27,7 @@ const makeBody = async (server: ForkServer, options: ForkServerOptions, boot: Bo
   const limit = options.maxMessageBytes ?? maxFrameBytes
   const word = makeWord()
   if (word === undefined) throw new Error("no memory could be shared with it.")
-  const ends = makeEnds(options.stdio === "capture" ? 4 : 2)
+  const ends = released(() => makeEnds(options.stdio === "capture" ? 4 : 2), word.release)
   const order: CopyOrder = { _tag: "Child", maxMessageBytes: limit, word: word.reference }
   try {
     const copy = await server.fork(order, ends.theirs)
@@ -96,7 +96,9 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
   const server = (): Promise<ForkServer> => {
     if (current?.isUp() === true) return Promise.resolve(current)
     if (giveUp.signal.aborted) {
-      return Promise.reject(new Error("the scope of its layer has ended, and its last child, too."))
+      return Promise.reject(
+        new Error("the scope of StartMethod.layerForkServer has ended: keep it open while children are started.")
+      )
     }
     starting ??= startForkServer(options, startMillis, giveUp.signal).then((started) => current = started).finally(
       () => {

@@ -58,6 +58,7 @@ export const childStartMethod = (
   launchers: () => Promise<Launchers>
 ): StartMethod["Service"] => {
   const { startMethod } = boot.identity
+  let launcher: Launcher | undefined // one: that of a fork server has a server
   return makeService({
     name: startMethod,
     border: { sharesMemory: border.sharesMemory },
@@ -65,7 +66,7 @@ export const childStartMethod = (
     launch: (order) =>
       Effect.flatMap(
         Effect.promise(launchers),
-        ({ launcherFor }) => launcherFor(startMethod, boot.startOptions).launch(order)
+        ({ launcherFor }) => (launcher ??= launcherFor(startMethod, boot.startOptions)).launch(order)
       )
   })
 }

@@ -10,6 +10,7 @@ import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { capture } from "./capture.ts"
+import { released } from "./copies.ts"
 import { defaultStartMillis, launchChild, neverRan, runIn } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body, Launcher } from "./Launcher.ts"
@@ -54,16 +55,6 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
   stderr: undefined
 })
 
-/** What throws has no use for it: Node throws for options that no process can have. */
-const released = <A>(start: () => A, release: (() => void) | undefined): A => {
-  try {
-    return start()
-  } catch (cause) {
-    release?.()
-    throw cause
-  }
-}
-
 const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const limit = options.maxMessageBytes ?? maxFrameBytes
   const captured = options.stdio === "capture"
@@ -72,6 +63,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
   const word = makeWord()
   const args = [String(limit), String(process.pid), ...(word === undefined ? [] : [word.reference])]
+  // Node throws for options that no process can have
   const child = released(() => startNode(options, "processMain", args, stdio), word?.release)
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
   if (child.stdio === undefined) {

@@ -21,6 +21,8 @@ const bytesOf = (record: ServerRecord): Buffer => {
   switch (record._tag) {
     case "Ready":
       return Buffer.concat([word(RecordKind.Ready), word(0), word(0), word(0)])
+    case "Heard":
+      return Buffer.concat([word(RecordKind.Heard), word(5), word(0), word(0)])
     case "Forked":
       return Buffer.concat([word(RecordKind.Forked), word(record.id), word(record.pid || -record.error), word(0)])
     case "Exited":
@@ -33,6 +35,7 @@ const bytesOf = (record: ServerRecord): Buffer => {
 const id = fc.integer({ min: 1, max: 2 ** 31 - 1 })
 const record: fc.Arbitrary<ServerRecord> = fc.oneof(
   fc.constant<ServerRecord>({ _tag: "Ready" }),
+  fc.constant<ServerRecord>({ _tag: "Heard" }),
   fc.record({ _tag: fc.constantFrom("Failed" as const, "Unsafe" as const), message: fc.string() }),
   fc.record({ _tag: fc.constant("Forked" as const), id, pid: id, error: fc.constant(0) }),
   fc.record({
