@@ -57,7 +57,7 @@ import type { ConnectionHandle, Variance } from "./internal/handles/connection.t
 import { inHousehold, installOpeners, restoreAll } from "./internal/handles/handle.ts"
 import { openHandle } from "./internal/handles/openers.ts"
 import * as Line from "./internal/line/line.ts"
-import { decodeMessage, encodeMessage } from "./internal/line/message.ts"
+import { decodeMessage, encodeMessage, isPlain } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import { isAboutToYield } from "./internal/sync/asking.ts"
 import { closedError } from "./internal/sync/owned.ts"
@@ -272,25 +272,33 @@ export const send: {
 
 type Received = Exit.Exit<unknown, ProcessError | Cause.Done>
 
-const decode = ({ codecs, line }: ConnectionHandle, message: Message): Received => {
+/** What the receiver makes of a message. */
+type Shape = (value: unknown) => unknown
+
+const asItIs: Shape = (value) => value
+const asChunk: Shape = (value) => [value]
+
+const decode = ({ codecs, line }: ConnectionHandle, message: Message, shape: Shape): Received => {
   let value: unknown
   try {
-    value = inHousehold(line.home, () => decodeMessage(message))
+    value = isPlain(message) ? decodeMessage(message) : inHousehold(line.home, () => decodeMessage(message))
   } catch (cause) {
     return Exit.fail(crossingError(what, "message", cause))
   }
   const receiveSchema = schemaOf(codecs.receive)
-  if (receiveSchema === undefined) return Exit.succeed(value)
+  if (receiveSchema === undefined) return Exit.succeed(shape(value))
   const decoded = valueCodec(receiveSchema).decode(value)
-  return Exit.isSuccess(decoded) ? Exit.succeed(decoded.value) : Exit.fail(codecFailed(Cause.squash(decoded.cause)))
+  return Exit.isSuccess(decoded)
+    ? Exit.succeed(shape(decoded.value))
+    : Exit.fail(codecFailed(Cause.squash(decoded.cause)))
 }
 
 const done: Received = Exit.fail(Cause.Done())
 
 /** What there is to be received now: a message, or the reason why none will come. */
-const attempt = (handle: ConnectionHandle): Received | undefined => {
+const attempt = (handle: ConnectionHandle, shape: Shape): Received | undefined => {
   const message = Line.receive(handle.line)
-  if (message !== undefined) return decode(handle, message)
+  if (message !== undefined) return decode(handle, message, shape)
   const why = Line.whyNotReceive(handle.line)
   if (why === undefined || why === "ended") return why && done
   const { tooLarge } = handle.line
@@ -300,21 +308,21 @@ const attempt = (handle: ConnectionHandle): Received | undefined => {
 type Receiving = Effect.Effect<unknown, ProcessError | Cause.Done>
 
 /** The message is taken by the fiber itself, in the step that it goes on with: an interruption comes before or after. */
-const receiveWaiting = (handle: ConnectionHandle): Receiving =>
+const receiveWaiting = (handle: ConnectionHandle, shape: Shape): Receiving =>
   Effect.callback((resume) => {
     const stop = Line.whenReady(handle.line, "receivers", () =>
       resume(Effect.suspend(() =>
-        attempt(handle) ?? receiveWaiting(handle)
+        attempt(handle, shape) ?? receiveWaiting(handle, shape)
       )))
     return Effect.sync(stop)
   })
 
-const receiveOne = (handle: ConnectionHandle): Receiving =>
+const receiveOne = (handle: ConnectionHandle, shape: Shape): Receiving =>
   Effect.withFiber((fiber): Receiving => {
-    if (Line.isAwaited(handle.line)) return receiveWaiting(handle)
+    if (Line.isAwaited(handle.line)) return receiveWaiting(handle, shape)
     // it could be interrupted there with the message in its hands
-    if (isAboutToYield(fiber)) return Effect.flatMap(Effect.yieldNow, () => receiveOne(handle))
-    return attempt(handle) ?? receiveWaiting(handle)
+    if (isAboutToYield(fiber)) return Effect.flatMap(Effect.yieldNow, () => receiveOne(handle, shape))
+    return attempt(handle, shape) ?? receiveWaiting(handle, shape)
   })
 
 /**
@@ -350,7 +358,7 @@ const receiveOne = (handle: ConnectionHandle): Receiving =>
  */
 export const receive = <S, R>(self: Connection<S, R>): Effect.Effect<R, ProcessError | Cause.Done> =>
   // as the other side sends
-  receiveOne(handleOf(self as unknown as AnyConnection)) as Effect.Effect<R, ProcessError | Cause.Done>
+  receiveOne(handleOf(self as unknown as AnyConnection), asItIs) as Effect.Effect<R, ProcessError | Cause.Done>
 
 const looked = Effect.callback<void>((resume) => {
   const stop = Line.whenLooked(() => resume(Effect.void))
@@ -402,7 +410,9 @@ export const poll = <S, R>(self: Connection<S, R>, within?: Duration.Input): Eff
  * @since 0.1.0
  */
 export const toStream = <S, R>(self: Connection<S, R>): Stream.Stream<R, ProcessError> => {
-  const pull = Effect.map(receive(self), (message): readonly [R] => [message])
+  const handle = handleOf(self as unknown as AnyConnection)
+  // as the other side sends
+  const pull = receiveOne(handle, asChunk) as Effect.Effect<readonly [R], ProcessError | Cause.Done>
   return Stream.fromPull(Effect.succeed(pull))
 }
 

@@ -85,7 +85,7 @@ import type { Content, Handful, Parcels } from "./internal/hub/bundle.ts"
 import { ownSlot } from "./internal/hub/link.ts"
 import { hasEnded } from "./internal/hub/queue.ts"
 import type { Answer, Wish } from "./internal/hub/queue.ts"
-import { decodeMessage, encodeMessage, maxMessageBytes } from "./internal/line/message.ts"
+import { decodeMessage, encodeAlone, maxMessageBytes, messageOf } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import type { FrameTooLarge } from "./internal/protocol/frames.ts"
 import { ask, inOneGo, isAboutToYield, obtain } from "./internal/sync/asking.ts"
@@ -232,8 +232,7 @@ const encode = (handle: QueueHandle, value: unknown): Parcel => {
   }
   if (isPlain(encoded)) return { tag: plainTag, content: encoded }
   try {
-    const { bytes, tag } = encodeMessage(encoded, borderOfItems)
-    const size = bytes.byteLength
+    const { bytes, size, tag } = encodeAlone(encoded, borderOfItems)
     if (size > maxItemBytes) throw { _tag: "FrameTooLarge", size, limit: maxItemBytes } satisfies FrameTooLarge
     return { tag, content: bytes }
   } catch (cause) {
@@ -241,19 +240,32 @@ const encode = (handle: QueueHandle, value: unknown): Parcel => {
   }
 }
 
-const decode = (handle: QueueHandle, tag: number, content: Content): Exit.Exit<unknown, ProcessError> => {
+/** What the taker makes of a value. */
+type Shape<A> = (value: unknown) => A
+
+const asItIs: Shape<unknown> = (value) => value
+const asChunk: Shape<readonly [unknown]> = (value) => [value]
+
+const decode = <A>(
+  handle: QueueHandle,
+  tag: number,
+  content: Content,
+  shape: Shape<A>
+): Exit.Exit<A, ProcessError> => {
   let value: unknown = content
   if (content instanceof Uint8Array) {
     try {
-      value = decodeMessage({ tag: tag as Message["tag"], bytes: content }) // what `encode` has given
+      value = decodeMessage(messageOf(tag as Message["tag"], content)) // what `encode` has given
     } catch (cause) {
       return Exit.fail(crossingError(what, "message", cause))
     }
   }
   const item = schemaOf(handle)
-  if (item === undefined) return Exit.succeed(value)
+  if (item === undefined) return Exit.succeed(shape(value))
   const decoded = valueCodec(item).decode(value)
-  return Exit.isSuccess(decoded) ? Exit.succeed(decoded.value) : Exit.fail(codecFailed(Cause.squash(decoded.cause)))
+  return Exit.isSuccess(decoded)
+    ? Exit.succeed(shape(decoded.value))
+    : Exit.fail(codecFailed(Cause.squash(decoded.cause)))
 }
 
 // ---------------------------------------------------------------------------------------------------- offering
@@ -459,15 +471,16 @@ const itemsOf = (answer: unknown): Handful | undefined =>
 const done: Effect.Effect<never, Cause.Done> = Effect.fail(Cause.Done())
 
 /** First it is said that it has come: what cannot be decoded, or kills whoever takes it, does not come back. */
-const unpack = (handle: QueueHandle, receipt: Receipt, { contents, numbers, tags }: Handful, index: number) => {
+const unpack = <A>(handle: QueueHandle, receipt: Receipt, items: Handful, index: number, shape: Shape<A>) => {
+  const { contents, numbers, tags } = items
   acknowledge(handle, receipt, index + 1, numberAt(numbers, index))
   if (index + 1 === contents.length) closeReceipt(receipt)
-  return decode(handle, tagAt(tags, index), contents[index])
+  return decode(handle, tagAt(tags, index), contents[index], shape)
 }
 
 const takeOne = (handle: QueueHandle): Taken<unknown> =>
   handedTo(handle, "take", 1, (items, receipt) => {
-    if (items !== undefined) return unpack(handle, receipt, items, 0)
+    if (items !== undefined) return unpack(handle, receipt, items, 0, asItIs)
     closeReceipt(receipt)
     return done
   })
@@ -518,7 +531,7 @@ export const poll = <A>(self: SharedQueue<A>): Effect.Effect<Option.Option<A>, P
     return handedTo(handle, "poll", 1, (items, receipt): Taken<Option.Option<A>> => {
       if (items === undefined) return done
       if (items.contents.length === 0) return Effect.succeedNone
-      return Exit.map(unpack(handle, receipt, items, 0) as Exit.Exit<A, ProcessError>, Option.some) // what was offered
+      return unpack(handle, receipt, items, 0, (value) => Option.some(value as A)) // what was offered
     })
   })
 
@@ -584,10 +597,8 @@ const howMany = (handle: QueueHandle, { arrived, items: { contents } }: Reader):
   return Math.max(1, Math.min(mostAhead, 2 * contents.length, fitting))
 }
 
-const next = (handle: QueueHandle, reader: Reader): Exit.Exit<readonly [unknown], ProcessError> => {
-  const exit = unpack(handle, reader.receipt, reader.items, reader.used++)
-  return Exit.isSuccess(exit) ? Exit.succeed([exit.value]) : Exit.failCause(exit.cause)
-}
+const next = (handle: QueueHandle, reader: Reader): Exit.Exit<readonly [unknown], ProcessError> =>
+  unpack(handle, reader.receipt, reader.items, reader.used++, asChunk)
 
 const fetch = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> =>
   handedTo(handle, "take", howMany(handle, reader), (items, receipt) => {

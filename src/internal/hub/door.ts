@@ -6,7 +6,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer } from "node:net"
-import type { Server, Socket } from "node:net"
+import type { OnReadOpts, Server, Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { isOfThisUser } from "../memory/peers.ts"
@@ -115,8 +115,8 @@ export const openDoor = (onVisitor: (socket: Socket, visitor: Visitor) => void, 
 }
 
 /** Knocks, and says the secret. Whoever is not let in sees the socket close. */
-export const knock = ({ path, secret }: Address, ticket: string = noTicket): Socket => {
-  const socket = connect({ path })
+export const knock = ({ path, secret }: Address, ticket: string = noTicket, onread?: OnReadOpts): Socket => {
+  const socket = connect(onread === undefined ? { path } : { path, onread })
   socket.on("error", () => {})
   socket.unref()
   // before anything is written: whose name it was may have ended, and another user have taken it

@@ -2,9 +2,10 @@
  * One end of a pipe as a state machine, without input or output: what was sent and is not yet consumed over there, what has
  * come and is not yet consumed here, and what has to be said next. The README beside this file draws it.
  */
+import { Kind, noLine } from "./header.ts"
 import type { Message } from "./message.ts"
 
-export const Kind = { Resume: 1, Data: 2, Ack: 3, Moved: 4, Bye: 5, Over: 6 } as const
+export { isNoLine, Kind, noLine } from "./header.ts"
 
 /** Why an end is closed: by its holder, or because the scope of the pipe has ended. */
 export type Ending = "closed" | "scope"
@@ -20,22 +21,11 @@ export interface Resume {
 
 export type Frame =
   | Resume
-  | { readonly kind: typeof Kind.Data; readonly message: Message }
+  | { readonly kind: typeof Kind.Data; readonly messages: ReadonlyArray<Message> }
   | { readonly kind: typeof Kind.Ack; readonly consumed: number }
   | { readonly kind: typeof Kind.Moved }
   | { readonly kind: typeof Kind.Bye; readonly ending: Ending }
   | { readonly kind: typeof Kind.Over }
-
-/** Thrown when the other side says what no end says: the line is of no use any more. */
-export interface NoLine {
-  readonly _tag: "NoLine"
-  readonly message: string
-}
-
-export const noLine = (message: string): NoLine => ({ _tag: "NoLine", message })
-
-export const isNoLine = (u: unknown): u is NoLine =>
-  typeof u === "object" && u !== null && (u as Partial<NoLine>)._tag === "NoLine"
 
 /** So many bytes may be unconsumed before nothing more is accepted; the message that exceeds it is. */
 export const windowBytes = 1024 * 1024
@@ -100,8 +90,7 @@ export const freshLuggage: Luggage = {
   peer: "here"
 }
 
-const sizeOf = (messages: ReadonlyArray<Message>): number =>
-  messages.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
+const sizeOf = (messages: ReadonlyArray<Message>): number => messages.reduce((sum, { size }) => sum + size, 0)
 
 export const makeEnd = (
   { capacity, receives, sends, side }: Nature,
@@ -146,7 +135,7 @@ export const accepts = ({ capacity, local, outBytes, outbox, peer, sends }: End)
 /** Only where it {@link accepts} one. */
 export const offer = (end: End, message: Message): void => {
   end.outbox.push(message)
-  end.outBytes += message.bytes.byteLength
+  end.outBytes += message.size
 }
 
 /** The next message, where there is one. */
@@ -158,9 +147,9 @@ export const take = (end: End): Message | undefined => {
     end.inbox.splice(0, end.head)
     end.head = 0
   }
-  end.inBytes -= message.bytes.byteLength
+  end.inBytes -= message.size
   end.consumed++
-  end.untoldBytes += message.bytes.byteLength
+  end.untoldBytes += message.size
   return message
 }
 
@@ -280,10 +269,10 @@ export const nextFrame = (end: End): Frame | undefined => {
     end.untoldBytes = 0
     return { kind: Kind.Ack, consumed: end.consumed }
   }
-  const message = end.outbox[end.written - end.acked]
-  if (message !== undefined) {
-    end.written++
-    return { kind: Kind.Data, message }
+  const messages = end.outbox.slice(end.written - end.acked)
+  if (messages.length > 0) {
+    end.written += messages.length
+    return { kind: Kind.Data, messages }
   }
   if (end.due === "over") {
     end.wire = false
@@ -296,12 +285,14 @@ export const nextFrame = (end: End): Frame | undefined => {
   return { kind: Kind.Bye, ending: end.local === "scope" ? "scope" : "closed" }
 }
 
-const hearData = (end: End, message: Message): void => {
+const hearData = (end: End, messages: ReadonlyArray<Message>): void => {
   if (!end.receives) throw noLine("a message to an end that does not receive")
-  if (end.local === "closed" || end.local === "moved") return void end.dropped.push(message)
-  if (inboxSize(end) >= end.capacity || end.inBytes >= windowBytes) throw noLine("a message beyond the window")
-  end.inbox.push(message)
-  end.inBytes += message.bytes.byteLength
+  if (end.local === "closed" || end.local === "moved") return void end.dropped.push(...messages)
+  for (const message of messages) {
+    if (inboxSize(end) >= end.capacity || end.inBytes >= windowBytes) throw noLine("a message beyond the window")
+    end.inbox.push(message)
+    end.inBytes += message.size
+  }
 }
 
 /** Throws {@link NoLine}. */
@@ -309,7 +300,7 @@ export const hear = (end: End, frame: Frame): void => {
   if (!end.wire) return // it has left, or is over: what was on its way is another's
   switch (frame.kind) {
     case Kind.Data:
-      return hearData(end, frame.message)
+      return hearData(end, frame.messages)
     case Kind.Ack:
       if (frame.consumed < end.acked || frame.consumed > end.written) throw noLine("an acknowledgement of nothing")
       return acknowledge(end, frame.consumed)

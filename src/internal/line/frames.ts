@@ -1,116 +1,89 @@
 /**
- * What two ends say to each other, as bytes: eight bytes of header, then the body. Two bytes of the header must agree with
- * the others: a stream that somebody else has written to is found out at its next header.
+ * What two ends say to each other, as bytes: eight bytes of header, then the body.
  */
 import { Buffer } from "node:buffer"
 import { Kind, noLine } from "./end.ts"
 import type { Frame } from "./end.ts"
-import type { FrameTooLarge } from "../protocol/frames.ts"
-import { isTag, maxMessageBytes } from "./message.ts"
+import { headerBytes, isTag, maxMessageBytes, numberBytes, readHeader, writeHeader } from "./header.ts"
+import { messageOf } from "./message.ts"
 import type { Message } from "./message.ts"
-
-export const headerBytes = 8
-const numberBytes = 8
-
-/** How many numbers the body of a frame holds; of a message it is bytes. */
-const numbersOf: Readonly<Record<number, number>> = {
-  [Kind.Resume]: 3,
-  [Kind.Ack]: 1,
-  [Kind.Moved]: 0,
-  [Kind.Bye]: 0,
-  [Kind.Over]: 0
-}
-
-const agreement = (kind: number, detail: number, length: number): number =>
-  (length ^ (length >>> 16) ^ (kind << 8) ^ detail ^ 0x5ac3) & 0xffff
 
 // ---------------------------------------------------------------------------------------------------- writing
 
-/** A body that is longer is written by itself, without a copy. */
+/** What is longer is written by itself, without a copy. */
 const longestCopied = 32 * 1024
-
-const writeHeader = (bytes: Buffer, at: number, kind: number, detail: number, length: number): void => {
-  bytes[at] = kind
-  bytes[at + 1] = detail
-  bytes.writeUInt16LE(agreement(kind, detail, length), at + 2)
-  bytes.writeUInt32LE(length, at + 4)
-}
 
 const wordsOf = (frame: Frame): ReadonlyArray<number> => {
   if (frame.kind === Kind.Resume) return [frame.epoch, frame.consumed, frame.arrived]
   return frame.kind === Kind.Ack ? [frame.consumed] : []
 }
 
-const isLong = ({ bytes }: Message): boolean => bytes.byteLength > longestCopied
-
-/** How much of a frame is copied together with its neighbours. */
-const copiedBytes = (frame: Frame): number => {
-  if (frame.kind !== Kind.Data) return headerBytes + numbersOf[frame.kind]! * numberBytes
-  return headerBytes + (isLong(frame.message) ? 0 : frame.message.bytes.byteLength)
-}
-
-const writeFrame = (frame: Frame, bytes: Buffer, at: number): void => {
-  if (frame.kind === Kind.Data) {
-    const { message } = frame
-    writeHeader(bytes, at, frame.kind, message.tag, message.bytes.byteLength)
-    if (!isLong(message)) bytes.set(message.bytes, at + headerBytes)
-    return
-  }
+const encodeWords = (frame: Frame): Uint8Array => {
   const words = wordsOf(frame)
+  const bytes = Buffer.allocUnsafe(headerBytes + words.length * numberBytes)
   const detail = frame.kind === Kind.Bye && frame.ending === "scope" ? 1 : 0
-  writeHeader(bytes, at, frame.kind, detail, words.length * numberBytes)
-  words.forEach((word, i) => bytes.writeDoubleLE(word, at + headerBytes + i * numberBytes))
+  writeHeader(bytes, 0, frame.kind, detail, words.length * numberBytes)
+  words.forEach((word, i) => bytes.writeDoubleLE(word, headerBytes + i * numberBytes))
+  return bytes
 }
+
+const headerOf = ({ size, tag }: Message): Uint8Array => {
+  const bytes = Buffer.allocUnsafe(headerBytes)
+  writeHeader(bytes, 0, Kind.Data, tag, size)
+  return bytes
+}
+
+/** Neighbours are one part. */
+const pushMessages = (messages: ReadonlyArray<Message>, parts: Array<Uint8Array>): void => {
+  let i = 0
+  while (i < messages.length) {
+    const first = messages[i++]!
+    if (first.at === 0) {
+      parts.push(headerOf(first), first.bytes)
+      continue
+    }
+    let end = first.at + first.size
+    while (i < messages.length && messages[i]!.bytes === first.bytes && messages[i]!.at === end + headerBytes) {
+      end += headerBytes + messages[i++]!.size
+    }
+    parts.push(first.bytes.subarray(first.at - headerBytes, end))
+  }
+}
+
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 
 /** Frames as the blocks in which they are written. */
 export const encodeFrames = (frames: ReadonlyArray<Frame>): ReadonlyArray<Uint8Array> => {
-  const bytes = Buffer.allocUnsafe(frames.reduce((sum, frame) => sum + copiedBytes(frame), 0))
-  const blocks: Array<Uint8Array> = []
-  let from = 0
-  let at = 0
+  const parts: Array<Uint8Array> = []
   for (const frame of frames) {
-    writeFrame(frame, bytes, at)
-    at += copiedBytes(frame)
-    if (frame.kind === Kind.Data && isLong(frame.message)) {
-      blocks.push(bytes.subarray(from, at), frame.message.bytes)
-      from = at
-    }
+    if (frame.kind === Kind.Data) pushMessages(frame.messages, parts)
+    else parts.push(encodeWords(frame))
   }
-  if (at > from) blocks.push(bytes.subarray(from, at))
+  const blocks: Array<Uint8Array> = []
+  let short: Array<Uint8Array> = []
+  for (const part of parts) {
+    if (part.byteLength <= longestCopied) {
+      short.push(part)
+      continue
+    }
+    if (short.length > 0) blocks.push(joined(short))
+    short = []
+    blocks.push(part)
+  }
+  if (short.length > 0) blocks.push(joined(short))
   return blocks
 }
 
 // ---------------------------------------------------------------------------------------------------- reading
 
-interface Header {
-  readonly kind: number
-  readonly detail: number
-  readonly length: number
-}
-
-/** Throws a NoLine, or a FrameTooLarge, before any memory is taken. */
-const readHeader = (bytes: Buffer, at: number, limit: number): Header => {
-  const kind = bytes[at]!
-  const detail = bytes[at + 1]!
-  const length = bytes.readUInt32LE(at + 4)
-  if (bytes.readUInt16LE(at + 2) !== agreement(kind, detail, length)) throw noLine("bytes that are no frame")
-  const isKnown = kind === Kind.Data
-    ? isTag(detail) && length <= maxMessageBytes
-    : numbersOf[kind] !== undefined && length === numbersOf[kind]! * numberBytes &&
-      (detail === 0 || (kind === Kind.Bye && detail === 1))
-  if (!isKnown) throw noLine("a frame of an unknown kind")
-  if (kind === Kind.Data && length > limit) throw { _tag: "FrameTooLarge", size: length, limit } satisfies FrameTooLarge
-  return { kind, detail, length }
-}
-
-const readNumber = (bytes: Buffer, at: number): number => {
-  const number = bytes.readDoubleLE(at)
+const readNumber = (bytes: Uint8Array, at: number): number => {
+  const number = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(at, true)
   if (!Number.isSafeInteger(number) || number < 0) throw noLine("a count that is none")
   return number
 }
 
-/** `at` is where the body begins, which is there. */
-const readFrame = ({ detail, kind, length }: Header, bytes: Buffer, at: number): Frame => {
+/** Of any kind but a message; `at` is where the body begins, which is there. */
+const readWords = (kind: number, detail: number, bytes: Uint8Array, at: number): Frame => {
   switch (kind) {
     case Kind.Resume: {
       const [epoch, consumed, arrived] = [0, 1, 2].map((i) => readNumber(bytes, at + i * numberBytes))
@@ -122,85 +95,147 @@ const readFrame = ({ detail, kind, length }: Header, bytes: Buffer, at: number):
       return { kind: Kind.Bye, ending: detail === 1 ? "scope" : "closed" }
     case Kind.Moved:
       return { kind: Kind.Moved }
-    case Kind.Over:
-      return { kind: Kind.Over }
     default:
-      return dataFrame(detail, bytes.subarray(at, at + length))
+      return { kind: Kind.Over }
   }
 }
 
-const dataFrame = (tag: number, bytes: Uint8Array): Frame => {
-  if (!isTag(tag)) throw noLine("a message of an unknown kind")
-  return { kind: Kind.Data, message: { tag, bytes } }
-}
-
-/** A long message of which a part is there. Its memory grows with what comes: whoever claims gigabytes has to send them. */
+/** A frame of which a part is there. Its memory grows with what comes: whoever claims gigabytes has to send them. */
 interface Filling {
-  readonly header: Header
+  readonly kind: number
+  readonly detail: number
+  readonly length: number
   bytes: Uint8Array
   offset: number
 }
 
 const mostClaimed = 16 * 1024 * 1024
-const leastFilled = 64 * 1024
+const leastOfMore = 64 * 1024
+/** A shorter rest is not worth a read of its own. */
+const leastRoom = 16 * 1024
+/** A longer message in a lent block gets memory of its own. */
+const leastAlone = 4 * 1024
 
-const roomFor = ({ bytes, header: { length } }: Filling, needed: number): Uint8Array => {
-  if (bytes.length >= needed) return bytes
-  const wanted = length <= mostClaimed ? length : Math.max(needed, leastFilled, 2 * bytes.length)
-  const larger = new Uint8Array(Math.min(length, wanted))
-  larger.set(bytes)
-  return larger
+const makeRoom = (filling: Filling, needed: number): void => {
+  const { bytes, length } = filling
+  if (bytes.length >= needed) return
+  const wanted = length <= mostClaimed ? length : Math.max(needed, leastOfMore, 2 * bytes.length)
+  filling.bytes = new Uint8Array(Math.min(length, wanted))
+  filling.bytes.set(bytes)
 }
 
 export interface LineReader {
-  /** The frames that this block completes, in order. Throws a NoLine, or a FrameTooLarge. */
-  readonly push: (block: Buffer, onFrame: (frame: Frame) => void) => void
+  /**
+   * The frames that this block completes, in order: messages that follow each other together. `isLent`: the block is written to
+   * again later. Throws a NoLine, or a FrameTooLarge.
+   */
+  readonly push: (block: Uint8Array, onFrame: (frame: Frame) => void, isLent?: boolean) => void
+  /** Where the next bytes of a long message will lie, when it has begun: whoever reads them there saves a copy of them. */
+  readonly room: () => Uint8Array | undefined
 }
 
 /** Cuts a stream into frames, however the blocks fall. Short messages are views of the block. */
 export const makeLineReader = (limit = maxMessageBytes): LineReader => {
-  let held: Buffer = Buffer.alloc(0)
+  const head = new Uint8Array(headerBytes)
+  let headed = 0
   let filling: Filling | undefined
+  let messages: Array<Message> = []
 
-  /** How much of the block it took. */
-  const goOn = (block: Buffer, from: number, onFrame: (frame: Frame) => void): number => {
-    const { header, offset } = filling!
-    const count = Math.min(header.length - offset, block.length - from)
-    if (count === 0) return 0
-    filling!.bytes = roomFor(filling!, offset + count)
-    filling!.bytes.set(block.subarray(from, from + count), offset)
-    filling!.offset += count
-    if (filling!.offset < header.length) return count
+  const addMessage = (tag: number, bytes: Uint8Array, at: number, size: number): void => {
+    if (!isTag(tag)) throw noLine("a message of an unknown kind")
+    messages.push({ tag, bytes, at, size, given: undefined })
+  }
+
+  const emit = (onFrame: (frame: Frame) => void): void => {
+    if (messages.length === 0) return
+    const some = messages
+    messages = []
+    onFrame({ kind: Kind.Data, messages: some })
+  }
+
+  const begin = (bytes: Uint8Array, at: number, length: number): void => {
+    filling = { kind: bytes[at]!, detail: bytes[at + 1]!, length, bytes: new Uint8Array(0), offset: 0 }
+  }
+
+  /** Goes on with what has begun; how much of the block that took. */
+  const goOn = (block: Uint8Array, from: number, onFrame: (frame: Frame) => void): number => {
+    const { detail, kind, length, offset } = filling!
+    const count = Math.min(length - offset, block.length - from)
+    if (count > 0) {
+      makeRoom(filling!, offset + count)
+      // what was read into its room lies there already
+      if (block.buffer !== filling!.bytes.buffer) filling!.bytes.set(block.subarray(from, from + count), offset)
+      filling!.offset += count
+    }
+    if (filling!.offset < length) return count
     const { bytes } = filling!
     filling = undefined
-    onFrame(dataFrame(header.detail, bytes))
+    if (kind === Kind.Data) {
+      messages.push(messageOf(detail as Message["tag"], bytes)) // its header was read
+    } else {
+      emit(onFrame)
+      onFrame(readWords(kind, detail, bytes, 0))
+    }
     return count
   }
 
-  return {
-    push: (block, onFrame) => {
-      let at = filling === undefined ? 0 : goOn(block, 0, onFrame)
-      let all = block
-      if (held.length > 0) {
-        all = Buffer.concat([held, block])
-        held = Buffer.alloc(0)
-      }
-      while (all.length - at >= headerBytes) {
-        const header = readHeader(all, at, limit)
-        const whole = headerBytes + header.length
-        if (all.length - at >= whole) {
-          onFrame(readFrame(header, all, at + headerBytes))
-          at += whole
-        } else if (header.length < leastFilled) {
-          break
+  /** The rest of a header that has begun. */
+  const goOnHead = (block: Uint8Array, from: number): number => {
+    const count = Math.min(headerBytes - headed, block.length - from)
+    head.set(block.subarray(from, from + count), headed)
+    headed += count
+    if (headed === headerBytes) {
+      headed = 0
+      begin(head, 0, readHeader(head, 0, limit))
+    }
+    return count
+  }
+
+  const readBlock = (given: Uint8Array, onFrame: (frame: Frame) => void, isLent: boolean): void => {
+    let block = given
+    let isOwn = !isLent
+    let at = headed > 0 ? goOnHead(block, 0) : 0
+    if (filling !== undefined) at += goOn(block, at, onFrame)
+    while (block.length - at >= headerBytes) {
+      const length = readHeader(block, at, limit)
+      const body = at + headerBytes
+      if (block.length - body < length) {
+        begin(block, at, length)
+        at = body + goOn(block, body, onFrame)
+      } else {
+        if (block[at] !== Kind.Data) {
+          emit(onFrame)
+          onFrame(readWords(block[at]!, block[at + 1]!, block, body))
+        } else if (!isOwn && length >= leastAlone) {
+          addMessage(block[at + 1]!, block.slice(body, body + length), 0, length)
         } else {
-          filling = { header, bytes: new Uint8Array(0), offset: 0 }
-          at += headerBytes
-          at += goOn(all, at, onFrame)
+          if (!isOwn) {
+            block = block.slice(at)
+            isOwn = true
+            at = 0
+            continue
+          }
+          addMessage(block[at + 1]!, block, body, length)
         }
+        at = body + length
       }
-      // what is held is short: views of the block must not keep it
-      if (at < all.length) held = Buffer.from(all.subarray(at))
+    }
+    if (at < block.length) goOnHead(block, at)
+  }
+
+  return {
+    push: (block, onFrame, isLent = false) => {
+      try {
+        // plain ones are sliced faster than Buffers
+        readBlock(new Uint8Array(block.buffer, block.byteOffset, block.byteLength), onFrame, isLent)
+      } finally {
+        emit(onFrame)
+      }
+    },
+    room: () => {
+      if (filling === undefined || filling.length - filling.offset < leastRoom) return undefined
+      makeRoom(filling, filling.offset + leastRoom)
+      return filling.bytes.subarray(filling.offset)
     }
   }
 }

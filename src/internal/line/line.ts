@@ -31,7 +31,7 @@ import { forsakeMessage } from "./message.ts"
 import type { Message } from "./message.ts"
 import type { Candidate, Handing, Line, Sender, Why } from "./state.ts"
 import { makeWires, socketWire } from "./wire.ts"
-import type { Ear, Wire } from "./wire.ts"
+import type { Ear, Landing, Wire } from "./wire.ts"
 
 export type { Line, Why }
 
@@ -53,8 +53,8 @@ const dialFailed = (line: Line, ticket: string): void => {
   if (line.wire === undefined && !line.isFinished) line.behind.seek(line, ticket === line.met)
 }
 
-export const addCandidate = (line: Line, socket: Socket, dialed: string | undefined): Wire => {
-  const wire = socketWire(socket, earOf(line))
+export const addCandidate = (line: Line, socket: Socket, dialed: string | undefined, landing?: Landing): Wire => {
+  const wire = socketWire(socket, earOf(line), undefined, landing)
   // a process that computes answers late, and one that has died closes the socket: who has dialed can wait
   const timer = dialed === undefined ? setTimeout(() => wire.destroy(), patienceMillis).unref() : undefined
   line.candidates.set(wire, { dialed, arrived: arrivedAt(line.end), endPatience: () => clearTimeout(timer) })
@@ -315,6 +315,7 @@ const sendTo = (line: Line, message: Message): "safe" | "unsafe" => {
 /** Several messages on their way as one: offers it, and leaves it to {@link whenHanded}. Only where it {@link hasRoom}. */
 export const offerTo = (line: Line, message: Message): void => {
   offer(line.end, message)
+  if (isWriteDue(line.end)) flush(line)
 }
 
 /** Calls back when all that was offered is safe. What is given stops the waiting. */

@@ -7,81 +7,139 @@ import { forsakeIn, prepare, revive } from "../codec/values.ts"
 import type { Border } from "../codec/values.ts"
 import { forsakeAll, restoreAll } from "../handles/handle.ts"
 import type { Given } from "../handles/handle.ts"
-import { decodeFrame, encodeFrame, maxFrameBytes } from "../protocol/frames.ts"
+import { decodeFrame, encodeFrame } from "../protocol/frames.ts"
 import type { FrameTooLarge } from "../protocol/frames.ts"
+import { maxMessageBytes, Tag } from "./header.ts"
+import { finish, longestInSlab, slabFor, start } from "./slab.ts"
 
-/** What the bytes of a message are. */
-export const Tag = { Bytes: 0, Text: 1, Value: 2, Marked: 3, Ends: 4 } as const
-export type Tag = typeof Tag[keyof typeof Tag]
+export { isTag, maxMessageBytes, Tag } from "./header.ts"
 
-export const isTag = (tag: number): tag is Tag => tag >= Tag.Bytes && tag <= Tag.Ends
-
-/** Nobody changes the bytes any more. */
+/** `size` bytes from `at` on, which nobody changes any more. */
 export interface Message {
   readonly tag: Tag
   readonly bytes: Uint8Array
+  /** 0 where it has the bytes for itself; else it is one of several, and its header is before it. */
+  readonly at: number
+  readonly size: number
   /** What was given away with it by this process. */
-  readonly given?: ReadonlyArray<Given> | undefined
+  readonly given: ReadonlyArray<Given> | undefined
 }
 
-/** What a message may take on a wire, without its header. */
-export const maxMessageBytes = maxFrameBytes
+export const messageOf = (tag: Tag, bytes: Uint8Array, given?: ReadonlyArray<Given>): Message => ({
+  tag,
+  bytes,
+  at: 0,
+  size: bytes.byteLength,
+  given
+})
+
+/** The content alone. */
+export const bytesOf = ({ at, bytes, size }: Message): Uint8Array =>
+  size === bytes.byteLength ? bytes : bytes.subarray(at, at + size)
 
 const checked = (size: number, limit: number): void => {
   if (size > limit) throw { _tag: "FrameTooLarge", size, limit } satisfies FrameTooLarge
 }
 
+// ---------------------------------------------------------------------------------------------------- encoding
+
+const plainPrototype = Uint8Array.prototype
+
 /** Of the very class: what a subclass adds would be lost. */
 const isPlainBytes = (value: unknown): value is Uint8Array =>
-  (value instanceof Uint8Array && Object.getPrototypeOf(value) === Uint8Array.prototype) || Buffer.isBuffer(value)
+  (value instanceof Uint8Array && Object.getPrototypeOf(value) === plainPrototype) || Buffer.isBuffer(value)
 
 const isShared = ({ buffer }: Uint8Array): boolean => !(buffer instanceof ArrayBuffer)
 
 const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 
-/** Throws what `prepare`, V8 and the limit have against the value. What it gives away is given back then. */
-export const encodeMessage = (value: unknown, border: Border, limit = maxMessageBytes): Message => {
+/** With memory of its own. Throws what `prepare`, V8 and the limit have against the value. What it gives away is given back then. */
+export const encodeAlone = (value: unknown, border: Border, limit = maxMessageBytes): Message => {
   if (typeof value === "string" && value.isWellFormed()) {
     checked(Buffer.byteLength(value), limit)
-    return { tag: Tag.Text, bytes: Buffer.from(value) }
+    return messageOf(Tag.Text, Buffer.from(value))
   }
   if (isPlainBytes(value) && !isShared(value)) {
     checked(value.byteLength, limit)
-    return { tag: Tag.Bytes, bytes: new Uint8Array(value) }
+    return messageOf(Tag.Bytes, new Uint8Array(value))
   }
   const given: Array<Given> = []
   const prepared = prepare(value, border, "message", given)
   try {
     const bytes = joined(encodeFrame(prepared.value, limit))
     checked(bytes.byteLength, limit)
-    return { tag: given.length > 0 ? Tag.Ends : prepared.marked ? Tag.Marked : Tag.Value, bytes, given }
+    return messageOf(given.length > 0 ? Tag.Ends : prepared.marked ? Tag.Marked : Tag.Value, bytes, given)
   } catch (cause) {
     restoreAll(given)
     throw cause
   }
 }
 
-const textOf = ({ buffer, byteLength, byteOffset }: Uint8Array): string =>
-  Buffer.from(buffer, byteOffset, byteLength).toString("utf8")
+const place = (tag: Tag, content: Uint8Array, given: Message["given"]): Message => {
+  const size = content.byteLength
+  const bytes = slabFor(size)
+  const at = start()
+  bytes.set(content, at)
+  finish(tag, size)
+  return { tag, bytes, at, size, given }
+}
+
+const mostBytesOfUnit = 3
+
+const placeText = (value: string, limit: number): Message => {
+  const bytes = slabFor(value.length * mostBytesOfUnit)
+  const at = start()
+  const size = bytes.write(value, at)
+  checked(size, limit)
+  finish(Tag.Text, size)
+  return { tag: Tag.Text, bytes, at, size, given: undefined }
+}
+
+/** As {@link encodeAlone}, for the wire: short ones lie side by side. */
+export const encodeMessage = (value: unknown, border: Border, limit = maxMessageBytes): Message => {
+  if (isPlainBytes(value)) {
+    if (value.byteLength <= longestInSlab && value.byteLength <= limit && !isShared(value)) {
+      return place(Tag.Bytes, value, undefined)
+    }
+  } else if (typeof value === "string" && value.length * mostBytesOfUnit <= longestInSlab && value.isWellFormed()) {
+    return placeText(value, limit)
+  }
+  const message = encodeAlone(value, border, limit)
+  return message.size <= longestInSlab ? place(message.tag, message.bytes, message.given) : message
+}
+
+// ---------------------------------------------------------------------------------------------------- decoding
+
+const textOf = ({ at, bytes: { buffer, byteOffset }, size }: Message): string =>
+  Buffer.from(buffer, byteOffset + at, size).toString("utf8")
 
 /** Bytes that nobody else has a view of. */
-const ownBytes = (bytes: Uint8Array): Uint8Array =>
-  Buffer.isBuffer(bytes) || bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
+const ownBytes = (message: Message): Uint8Array => {
+  const { at, bytes, size } = message
+  const isPlain = Object.getPrototypeOf(bytes) === plainPrototype
+  if (isPlain && size === bytes.buffer.byteLength) return bytes
+  return isPlain ? bytes.slice(at, at + size) : new Uint8Array(bytesOf(message))
+}
+
+/** Nothing in it has to be opened. */
+export const isPlain = ({ tag }: Message): boolean => tag <= Tag.Value
 
 /** A message is decoded once. Throws where what a handle in it stands for is gone. */
-export const decodeMessage = ({ bytes, tag }: Message): unknown => {
-  if (tag === Tag.Bytes) return ownBytes(bytes)
-  if (tag === Tag.Text) return textOf(bytes)
-  const value = decodeFrame(bytes)
+export const decodeMessage = (message: Message): unknown => {
+  const { tag } = message
+  if (tag === Tag.Bytes) return ownBytes(message)
+  if (tag === Tag.Text) return textOf(message)
+  const value = decodeFrame(bytesOf(message))
   return tag === Tag.Value ? value : revive(value)
 }
 
 /** Nobody will ever open this message: the ends in it are lost, and those who hold the others are told. */
-export const forsakeMessage = ({ bytes, given, tag }: Message): void => {
+export const forsakeMessage = (message: Message): void => {
+  const { given, tag } = message
   if (tag !== Tag.Ends) return
   if (given !== undefined) return forsakeAll(given)
   try {
-    forsakeIn(decodeFrame(bytes))
+    forsakeIn(decodeFrame(bytesOf(message)))
   } catch {
     // it could not have been opened either
   }

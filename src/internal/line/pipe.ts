@@ -12,10 +12,11 @@ import type { Claiming, Leaving, Told } from "../hub/pipe.ts"
 import { close, freshLuggage, giveUp, makeEnd, pack, resumeOf } from "./end.ts"
 import type { Luggage, Nature } from "./end.ts"
 import { addCandidate, closeLine, flush, lines, meetHere, settle } from "./line.ts"
-import { forsakeMessage, maxMessageBytes } from "./message.ts"
+import { bytesOf, forsakeMessage, maxMessageBytes, messageOf } from "./message.ts"
 import type { Message } from "./message.ts"
 import { makeLine } from "./state.ts"
 import type { Behind, Line, PipeReference } from "./state.ts"
+import { makeLanding } from "./wire.ts"
 
 /** How long what was sent before the end of a scope may be on its way. */
 const farewellMillis = 1000
@@ -96,12 +97,11 @@ export const openEnd = (data: EndData): Line => {
 }
 
 /** It crosses as bytes of its own, and what was given away with it cannot be told of any more from here. */
-const packed = ({ bytes, tag }: Message): Message => ({
-  tag,
-  bytes: bytes.byteLength === bytes.buffer.byteLength && bytes.constructor === Uint8Array
-    ? bytes
-    : new Uint8Array(bytes)
-})
+const packed = (message: Message): Message => {
+  const bytes = bytesOf(message)
+  const isAlone = bytes.byteLength === bytes.buffer.byteLength && bytes.constructor === Uint8Array
+  return messageOf(message.tag, isAlone ? bytes : new Uint8Array(bytes))
+}
 
 /** It leaves. It has to be open. */
 export const sendAway = (line: Line): EndData => {
@@ -182,7 +182,8 @@ const dial = (line: Line, { door, ticket }: Extract<Told, { readonly _tag: "Dial
   const at = door ?? hub
   line.met = ticket
   if (at !== undefined && !ownHub().isAt(at)) {
-    const wire = addCandidate(line, knock(at, ticket), ticket)
+    const landing = makeLanding()
+    const wire = addCandidate(line, knock(at, ticket, landing.onread), ticket, landing)
     wire.write([resumeOf(line.end)])
     return claim(line, false)
   }

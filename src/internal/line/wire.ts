@@ -1,12 +1,13 @@
 /**
  * What carries frames between two ends: a socket between two processes, or nothing at all, where both are here.
  */
-import type { Socket } from "node:net"
+import type { OnReadOpts, Socket } from "node:net"
 import { isFrameTooLarge } from "../protocol/frames.ts"
 import type { FrameTooLarge } from "../protocol/frames.ts"
 import { salvage } from "../channel/salvage.ts"
 import type { Frame } from "./end.ts"
 import { encodeFrames, makeLineReader } from "./frames.ts"
+import type { LineReader } from "./frames.ts"
 
 export interface Wire {
   /** In order. They are on their way when this returns. */
@@ -32,14 +33,46 @@ export interface Ear {
 /** The system is given a long message in parts, so that what is written of it can be let go. */
 const largestWrite = 16 * 1024 * 1024
 
+/**
+ * Reads into memory that is there: by itself a socket takes new memory for each block. Only whoever connects can have one.
+ */
+export interface Landing {
+  readonly onread: OnReadOpts
+  /** To be told as soon as there is a socket. */
+  readonly to: (reader: LandingReader) => void
+}
+
+interface LandingReader {
+  readonly room: () => Uint8Array | undefined
+  /** The block is written to again later. */
+  readonly receive: (block: Uint8Array) => void
+}
+
+/** About as much as a socket holds. What was read into it is heard before anything else is read: one does for all. */
+let scratch: Uint8Array | undefined
+const scratchBytes = 256 * 1024
+
+export const makeLanding = (): Landing => {
+  let reader: LandingReader | undefined
+  return {
+    onread: {
+      buffer: () => reader?.room() ?? (scratch ??= new Uint8Array(scratchBytes)),
+      callback: (count, { buffer, byteOffset }) => {
+        reader?.receive(new Uint8Array(buffer, byteOffset, count))
+        return true
+      }
+    },
+    to: (given) => void (reader = given)
+  }
+}
+
 /** Cuts what comes into frames, and has them heard. */
-const makeHearing = (socket: Socket, ear: Ear, limit: number | undefined) => {
-  const reader = makeLineReader(limit)
-  return (wire: Wire, block: Buffer): void => {
+const makeHearing =
+  (reader: LineReader, socket: Socket, ear: Ear) => (wire: Wire, block: Uint8Array, isLent: boolean): void => {
     const frames: Array<Frame> = []
     let refused: unknown
     try {
-      reader.push(block, (frame) => frames.push(frame))
+      reader.push(block, (frame) => frames.push(frame), isLent)
     } catch (cause) {
       refused = cause
       socket.destroy() // it is not one of ours
@@ -47,7 +80,6 @@ const makeHearing = (socket: Socket, ear: Ear, limit: number | undefined) => {
     if (frames.length > 0) ear.onFrames(wire, frames)
     if (isFrameTooLarge(refused)) ear.onTooLarge?.(wire, refused)
   }
-}
 
 /** Calls back when the system has all that was written, each time after it was asked to tell. */
 const makeFlushing = (socket: Socket, onFlushed: () => void, onWritten: (error: Error) => void) => {
@@ -67,15 +99,16 @@ const makeFlushing = (socket: Socket, onFlushed: () => void, onWritten: (error: 
   return { isFlushed, tell }
 }
 
-/** `limit`: so many bytes may a message have that comes. */
-export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
-  const hear = makeHearing(socket, ear, limit)
+/** `limit`: so many bytes may a message have that comes. `landing`: with which the socket was made. */
+export const socketWire = (socket: Socket, ear: Ear, limit?: number, landing?: Landing): Wire => {
+  const reader = makeLineReader(limit)
+  const hear = makeHearing(reader, socket, ear)
   let isBroken = false
   /** Whoever has sent, and ended, is no longer there to hear how far it was read: the rest of it is. */
   const onWritten = (error?: Error | null): void => {
     if (!error || isBroken) return
     isBroken = true
-    salvage(socket, (block) => hear(wire, block))
+    salvage(socket, (block) => hear(wire, block, false))
   }
   const write = (block: Uint8Array): void => {
     for (let at = 0; at < block.byteLength; at += largestWrite) {
@@ -99,7 +132,9 @@ export const socketWire = (socket: Socket, ear: Ear, limit?: number): Wire => {
     },
     destroy: () => void socket.destroy()
   }
-  socket.on("data", (block: Buffer) => hear(wire, block))
+  landing?.to({ room: reader.room, receive: (block) => hear(wire, block, true) })
+  if (landing === undefined) socket.on("data", (block: Buffer) => hear(wire, block, false))
+  else socket.resume()
   socket.once("close", () => ear.onClose(wire))
   return wire
 }

@@ -14,7 +14,7 @@ import {
   take
 } from "../../../src/internal/line/end.ts"
 import type { Frame, Side } from "../../../src/internal/line/end.ts"
-import { Tag } from "../../../src/internal/line/message.ts"
+import { messageOf, Tag } from "../../../src/internal/line/message.ts"
 import { check, makeWorld, settle, step } from "./world.ts"
 import type { Step } from "./world.ts"
 
@@ -116,11 +116,11 @@ describe("an end", () => {
       let count = 0
       for (let frame = nextFrame(from); frame !== undefined; frame = nextFrame(from)) {
         hear(to, frame)
-        count++
+        count += frame.kind === Kind.Data ? frame.messages.length : 1
       }
       return count
     }
-    while (accepts(one)) offer(one, { tag: Tag.Bytes, bytes: new Uint8Array(1) })
+    while (accepts(one)) offer(one, messageOf(Tag.Bytes, new Uint8Array(1)))
     assert.strictEqual(one.outbox.length, 4)
     assert.strictEqual(pass(one, two), 4)
     take(two)
@@ -133,7 +133,7 @@ describe("an end", () => {
 
   it("accepts one message however large, and no second", () => {
     const end = makeEnd({ side: 0, capacity: 4, sends: true, receives: true }, freshLuggage)
-    offer(end, { tag: Tag.Bytes, bytes: new Uint8Array(3 * 1024 * 1024) })
+    offer(end, messageOf(Tag.Bytes, new Uint8Array(3 * 1024 * 1024)))
     assert.isFalse(accepts(end))
   })
 
@@ -143,7 +143,7 @@ describe("an end", () => {
     pack(end)
     assert.deepStrictEqual(nextFrame(end), { kind: Kind.Moved })
     assert.isUndefined(nextFrame(end))
-    hear(end, { kind: Kind.Data, message: { tag: Tag.Bytes, bytes: new Uint8Array(1) } })
+    hear(end, { kind: Kind.Data, messages: [messageOf(Tag.Bytes, new Uint8Array(1))] })
     assert.strictEqual(end.inbox.length, 0)
   })
 
@@ -153,7 +153,7 @@ describe("an end", () => {
     ["begins again", [{ kind: Kind.Resume, epoch: 0, consumed: 0, arrived: 0 }]],
     [
       "exceeds the window",
-      Array.from({ length: 5 }, () => ({ kind: Kind.Data, message: { tag: Tag.Bytes, bytes: new Uint8Array(1) } }))
+      Array.from({ length: 5 }, () => ({ kind: Kind.Data, messages: [messageOf(Tag.Bytes, new Uint8Array(1))] }))
     ]
   ]
   for (const [title, frames] of wrong) {

@@ -2,18 +2,36 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { attach, freshLuggage, hear, Kind, makeEnd, mayAttach } from "../../../src/internal/line/end.ts"
 import type { Frame } from "../../../src/internal/line/end.ts"
-import { encodeFrames, headerBytes, makeLineReader } from "../../../src/internal/line/frames.ts"
-import { Tag } from "../../../src/internal/line/message.ts"
+import { encodeFrames, makeLineReader } from "../../../src/internal/line/frames.ts"
+import { headerBytes } from "../../../src/internal/line/header.ts"
+import { bytesOf, encodeMessage, messageOf, Tag } from "../../../src/internal/line/message.ts"
+import type { Message } from "../../../src/internal/line/message.ts"
 
-const bytesOf = (frames: ReadonlyArray<Frame>): Buffer => Buffer.concat(encodeFrames(frames))
+const encoded = (frames: ReadonlyArray<Frame>): Buffer => Buffer.concat(encodeFrames(frames))
 
 /** Comparable, whatever the bytes are views of. */
-const plain = (frame: Frame): unknown =>
+const plain = (frame: Frame): ReadonlyArray<unknown> =>
   frame.kind === Kind.Data
-    ? [frame.kind, frame.message.tag, Buffer.from(frame.message.bytes).toString("base64")]
-    : { ...frame }
+    ? frame.messages.map((message) => [frame.kind, message.tag, Buffer.from(bytesOf(message)).toString("base64")])
+    : [{ ...frame }]
+
+const border = { sharesMemory: false }
 
 const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
+
+const bytes = fc.oneof(
+  fc.uint8Array({ maxLength: 40 }),
+  fc.integer({ min: 32_000, max: 140_000 }).map((length) => new Uint8Array(length).fill(length))
+)
+
+/** Alone, and as they are encoded side by side. */
+const message: fc.Arbitrary<Message> = fc.oneof(
+  fc.record({ tag: fc.constantFrom(Tag.Bytes, Tag.Text, Tag.Value, Tag.Marked, Tag.Ends), bytes })
+    .map(({ bytes, tag }) => messageOf(tag, bytes)),
+  fc.oneof(bytes, fc.string({ unit: "binary", maxLength: 40 }), fc.integer()).map((value) =>
+    encodeMessage(value, border)
+  )
+)
 
 const frames: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ kind: fc.constant(Kind.Resume), epoch: count, consumed: count, arrived: count }),
@@ -23,13 +41,7 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ kind: fc.constant(Kind.Bye), ending: fc.constantFrom("closed" as const, "scope" as const) }),
   fc.record({
     kind: fc.constant(Kind.Data),
-    message: fc.record({
-      tag: fc.constantFrom(Tag.Bytes, Tag.Text, Tag.Value, Tag.Marked, Tag.Ends),
-      bytes: fc.oneof(
-        fc.uint8Array({ maxLength: 40 }),
-        fc.integer({ min: 32_000, max: 140_000 }).map((length) => new Uint8Array(length).fill(length))
-      )
-    })
+    messages: fc.array(message, { minLength: 1, maxLength: 5 })
   })
 )
 
@@ -37,6 +49,23 @@ const readAll = (blocks: ReadonlyArray<Buffer>): ReadonlyArray<Frame> => {
   const reader = makeLineReader()
   const found: Array<Frame> = []
   for (const block of blocks) reader.push(block, (frame) => found.push(frame))
+  return found
+}
+
+/** As a socket reads into memory that is there: where the reader has room, or into the same block again and again. */
+const readLent = (bytes: Buffer, sizes: ReadonlyArray<number>): ReadonlyArray<Frame> => {
+  const reader = makeLineReader()
+  const scratch = new Uint8Array(64 * 1024)
+  const found: Array<Frame> = []
+  let at = 0
+  for (let i = 0; at < bytes.length; i++) {
+    const target = reader.room() ?? scratch
+    const count = Math.min(sizes[i % sizes.length]!, target.length, bytes.length - at)
+    target.set(bytes.subarray(at, at + count))
+    reader.push(target.subarray(0, count), (frame) => found.push(frame), true)
+    scratch.fill(0xff)
+    at += count
+  }
   return found
 }
 
@@ -59,9 +88,10 @@ describe("frames of a line", () => {
     })
     fc.assert(
       fc.property(fc.array(frames, { maxLength: 8 }), sizes, (written, blocks) => {
-        const bytes = bytesOf(written)
+        const bytes = encoded(written)
         const big = bytes.length > 5000 && blocks.every((size) => size < 500) ? [...blocks, 5000] : blocks
-        assert.deepStrictEqual(readAll(cut(bytes, big)).map(plain), written.map(plain))
+        assert.deepStrictEqual(readAll(cut(bytes, big)).flatMap(plain), written.flatMap(plain))
+        assert.deepStrictEqual(readLent(bytes, big).flatMap(plain), written.flatMap(plain))
       }),
       { numRuns: 400 }
     )
@@ -70,17 +100,17 @@ describe("frames of a line", () => {
   it("arrive byte by byte", () => {
     const written: ReadonlyArray<Frame> = [
       { kind: Kind.Resume, epoch: 3, consumed: 2 ** 40, arrived: 2 ** 40 + 7 },
-      { kind: Kind.Data, message: { tag: Tag.Text, bytes: new Uint8Array(0) } },
-      { kind: Kind.Data, message: { tag: Tag.Text, bytes: Buffer.from("hello") } },
+      { kind: Kind.Data, messages: [messageOf(Tag.Text, new Uint8Array(0))] },
+      { kind: Kind.Data, messages: [messageOf(Tag.Text, Buffer.from("hello"))] },
       { kind: Kind.Ack, consumed: 7 },
       { kind: Kind.Bye, ending: "scope" },
       { kind: Kind.Over }
     ]
-    assert.deepStrictEqual(readAll(cut(bytesOf(written), [1])).map(plain), written.map(plain))
+    assert.deepStrictEqual(readAll(cut(encoded(written), [1])).flatMap(plain), written.flatMap(plain))
   })
 
   it("keep the bytes that come after them", () => {
-    const one = bytesOf([{ kind: Kind.Ack, consumed: 1 }])
+    const one = encoded([{ kind: Kind.Ack, consumed: 1 }])
     const reader = makeLineReader()
     const found: Array<Frame> = []
     reader.push(Buffer.concat([one, one.subarray(0, 5)]), (frame) => found.push(frame))
@@ -89,7 +119,7 @@ describe("frames of a line", () => {
   })
 
   it("take memory as it comes: a claim of gigabytes is not believed", () => {
-    const claim = bytesOf([{ kind: Kind.Data, message: { tag: Tag.Bytes, bytes: new Uint8Array(40_000) } }])
+    const claim = encoded([{ kind: Kind.Data, messages: [messageOf(Tag.Bytes, new Uint8Array(40_000))] }])
     const header = Buffer.from(claim.subarray(0, headerBytes))
     const length = 2_000_000_000
     header.writeUInt32LE(length, 4)
@@ -112,11 +142,11 @@ const isNoLine = (cause: unknown): boolean => (cause as { readonly _tag?: unknow
 describe("garbage on a line", () => {
   it("gives a typed error, or frames that an end refuses or bears, 100,000 times", () => {
     const random = seeded(20)
-    const valid = bytesOf([
+    const valid = encoded([
       { kind: Kind.Resume, epoch: 0, consumed: 0, arrived: 0 },
-      { kind: Kind.Data, message: { tag: Tag.Text, bytes: Buffer.from("some text") } },
+      { kind: Kind.Data, messages: [messageOf(Tag.Text, Buffer.from("some text"))] },
       { kind: Kind.Ack, consumed: 0 },
-      { kind: Kind.Data, message: { tag: Tag.Bytes, bytes: new Uint8Array(33) } },
+      { kind: Kind.Data, messages: [messageOf(Tag.Bytes, new Uint8Array(33))] },
       { kind: Kind.Bye, ending: "closed" }
     ])
     const before = process.memoryUsage().arrayBuffers

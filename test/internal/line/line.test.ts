@@ -82,7 +82,7 @@ describe("a line", () => {
       const { until, wire } = yield* visit(line)
       wire.write([resume])
       yield* until(Kind.Resume)
-      wire.write([{ kind: Kind.Ack, consumed: 0 }, { kind: Kind.Data, message: text("hello") }])
+      wire.write([{ kind: Kind.Ack, consumed: 0 }, { kind: Kind.Data, messages: [text("hello")] }])
       assert.strictEqual(yield* next(line), "hello")
       wire.destroy()
       assert.strictEqual(yield* next(line), "ended")
@@ -131,7 +131,7 @@ describe("a line", () => {
       const { closed, until, wire } = yield* visit(line)
       wire.write([resume])
       yield* until(Kind.Resume)
-      wire.write([{ kind: Kind.Data, message: text("before") }, { kind: Kind.Over }])
+      wire.write([{ kind: Kind.Data, messages: [text("before")] }, { kind: Kind.Over }])
       assert.strictEqual(yield* next(line), "before")
       assert.strictEqual(yield* next(line), "ended")
       yield* closed
@@ -141,7 +141,7 @@ describe("a line", () => {
     Effect.gen(function*() {
       const { line } = yield* makeHalf
       const early = yield* visit(line)
-      early.wire.write([resume, { kind: Kind.Data, message: text("one") }])
+      early.wire.write([resume, { kind: Kind.Data, messages: [text("one")] }])
       assert.strictEqual(yield* next(line), "one")
       const late = yield* visit(line)
       late.wire.write([{ kind: Kind.Resume, epoch: 2, consumed: 0, arrived: 0 }])
@@ -149,7 +149,7 @@ describe("a line", () => {
       yield* early.closed
       const answer = late.heard.find(({ kind }) => kind === Kind.Resume)
       assert.deepStrictEqual(answer, { kind: Kind.Resume, epoch: 0, consumed: 1, arrived: 1 })
-      late.wire.write([{ kind: Kind.Data, message: text("two") }])
+      late.wire.write([{ kind: Kind.Data, messages: [text("two")] }])
       assert.strictEqual(yield* next(line), "two")
     }))
 })

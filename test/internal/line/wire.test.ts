@@ -9,7 +9,7 @@ import type { Socket } from "node:net"
 import { Kind } from "../../../src/internal/line/end.ts"
 import type { Frame } from "../../../src/internal/line/end.ts"
 import { encodeFrames } from "../../../src/internal/line/frames.ts"
-import { encodeMessage } from "../../../src/internal/line/message.ts"
+import { decodeMessage, encodeMessage } from "../../../src/internal/line/message.ts"
 import { socketWire } from "../../../src/internal/line/wire.ts"
 
 const sends = `
@@ -28,7 +28,7 @@ describe("the wire of a line", () => {
       const texts = Array.from({ length: 50 }, (_, i) => `message ${i} ${"x".repeat(1000)}`)
       const frames = texts.map((text): Frame => ({
         kind: Kind.Data,
-        message: encodeMessage(text, { sharesMemory: false })
+        messages: [encodeMessage(text, { sharesMemory: false })]
       }))
       const bytes = Buffer.concat(encodeFrames(frames)).toString("hex")
       const path = `\0wire-test-${randomBytes(8).toString("hex")}`
@@ -44,7 +44,9 @@ describe("the wire of a line", () => {
         const wire = socketWire(socket, {
           onFrames: (_, frames) => {
             for (const frame of frames) {
-              if (frame.kind === Kind.Data) heard.push(Buffer.from(frame.message.bytes).toString())
+              if (frame.kind === Kind.Data) {
+                heard.push(...frame.messages.map((message) => String(decodeMessage(message))))
+              }
             }
           },
           onFlushed: () => {},

@@ -11,6 +11,7 @@ import {
   giveUp,
   hear,
   inboxSize,
+  Kind,
   makeEnd,
   mayAttach,
   nextFrame,
@@ -20,7 +21,7 @@ import {
   take
 } from "../../../src/internal/line/end.ts"
 import type { End, Frame, Luggage, Side } from "../../../src/internal/line/end.ts"
-import { Tag } from "../../../src/internal/line/message.ts"
+import { bytesOf, messageOf, Tag } from "../../../src/internal/line/message.ts"
 import type { Message } from "../../../src/internal/line/message.ts"
 
 export type Step = "send" | "take" | "deliver" | "meet" | "move" | "open" | "close" | "die" | "scope"
@@ -59,9 +60,13 @@ export const makeWorld = (capacity: number): World => ({
 
 const other = (side: Side): Side => side === 0 ? 1 : 0
 
-const messageOf = (n: number): Message => ({ tag: Tag.Text, bytes: Buffer.from(String(n)) })
+const numbered = (n: number): Message => messageOf(Tag.Text, Buffer.from(String(n)))
 
-const numberOf = ({ bytes }: Message): number => Number(Buffer.from(bytes).toString())
+const numberOf = (message: Message): number => Number(Buffer.from(bytesOf(message)).toString())
+
+/** A wire may cut what is said together. */
+const singly = (frame: Frame): ReadonlyArray<Frame> =>
+  frame.kind === Kind.Data ? frame.messages.map((message) => ({ kind: Kind.Data, messages: [message] })) : [frame]
 
 /** Says what is to be said, and checks the window. */
 const flush = ({ capacity, wire }: World, end: End): void => {
@@ -69,7 +74,7 @@ const flush = ({ capacity, wire }: World, end: End): void => {
   assert.isAtMost(inboxSize(end), capacity)
   if (wire === undefined || wire.ends[end.side] !== end) return
   for (let frame = nextFrame(end); frame !== undefined; frame = nextFrame(end)) {
-    wire.toward[other(end.side)].push(frame)
+    wire.toward[other(end.side)].push(...singly(frame))
   }
   if (!end.wire) wire.toward[other(end.side)].push(undefined)
 }
@@ -143,7 +148,7 @@ export const step = (world: World, kind: Step, side: Side): void => {
     case "send": {
       if (end === undefined || !accepts(end)) return
       const n = world.sent[side].length
-      offer(end, messageOf(n))
+      offer(end, numbered(n))
       world.sent[side].push(n)
       return flush(world, end)
     }
