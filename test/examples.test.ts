@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { crc32, inflateSync } from "node:zlib"
-import { SharedMemory } from "../src/index.ts"
+import { SharedMemory, StartMethod } from "../src/index.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const limitMillis = 25_000
@@ -121,6 +121,8 @@ interface Example {
 }
 
 const noArguments = (): ReadonlyArray<string> => []
+const hasForkServer = Effect.runSync(StartMethod.available).includes("forkserver")
+
 const both: ReadonlyArray<StartMethodName> = ["threads", "spawn"]
 /** What a program with shared memory runs on: where that reaches threads only, not on processes. */
 const sharing: ReadonlyArray<StartMethodName> = SharedMemory.reach === "processes"
@@ -165,7 +167,11 @@ const examples: Record<string, Example> = {
     args: noArguments,
     startMethods: "its own",
     check: (stdout) =>
-      assert.deepStrictEqual(linesOf(stdout), ["spawn: in a process of its own", "threads: in the main process"])
+      assert.deepStrictEqual(linesOf(stdout), [
+        "spawn: in a process of its own",
+        "threads: in the main process",
+        `${hasForkServer ? "forkserver" : "spawn"}: in a process of its own`
+      ])
   },
   "pool-map": {
     args: noArguments,

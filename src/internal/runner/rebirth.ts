@@ -27,6 +27,7 @@ export interface Rebirth {
 export const prepareRebirth = (exitNow: (code: number) => never): Rebirth => {
   // of a realm that has never drawn a number: it is seeded by its first call
   const random = runInNewContext("Math.random") as () => number
+  for (let i = 0; i < rehearsals; i++) emptyStores()
   return {
     become: () => {
       Object.defineProperty(process, "pid", {
@@ -45,9 +46,16 @@ export const prepareRebirth = (exitNow: (code: number) => never): Rebirth => {
 const storedUuids = 128
 const storedIntegers = 1024
 
-const forgetRandomNumbers = (random: () => number): void => {
+const emptyStores = (): void => {
   for (let i = 0; i < storedUuids; i++) randomUUID()
   for (let i = 0; i < storedIntegers; i++) randomInt(2 ** 48 - 1)
+}
+
+/** So often in the original: then it is compiled, and takes a copy a fraction of the time. */
+const rehearsals = 30
+
+const forgetRandomNumbers = (random: () => number): void => {
+  emptyStores()
   setFlagsFromString(`--random-seed=${randomBytes(4).readInt32LE() | 1}`)
   random()
   setFlagsFromString("--random-seed=0")
