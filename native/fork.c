@@ -18,7 +18,8 @@
  * by uv_loop_fork, that of the platform's scheduler here, in place, under the same numbers.
  *
  * What is known of glibc: the field that holds a thread's number is found by looking for the numbers; a thread whose field
- * is set is in use for glibc, and its stack is not given to others. `__nptl_nthreads` counts threads.
+ * is set is in use for glibc, and its stack is not given to others. `__nptl_nthreads` counts threads. What would go wrong if
+ * that were no longer so: docs/decisions/013-fork-server.md.
  */
 #define _GNU_SOURCE
 #include "fork.h"
@@ -304,7 +305,7 @@ static __attribute__((noinline)) void stop_here(Thread *thread) {
   while (__atomic_load_n(&round_number, __ATOMIC_SEQ_CST) == round) futex_wait(&round_number, round);
 }
 
-/* Where a thread waits while its process is copied, and where its copy begins. Only system calls here. */
+/* Where a thread waits while its process is copied, and where its copy begins. It may have been anywhere: no locks here. */
 static void on_stop(int signal) {
   (void)signal;
   int error = errno;
