@@ -1,4 +1,5 @@
 import { afterAll, afterEach, assert, describe, it } from "@effect/vitest"
+import { Buffer } from "node:buffer"
 import { spawn, spawnSync } from "node:child_process"
 import type { ChildProcess, StdioOptions } from "node:child_process"
 import {
@@ -218,7 +219,10 @@ describe.skipIf(addon?.canShare !== true)("a segment", () => {
 
   it("can be mapped in several threads that load the addon at the same time", async () => {
     const threads = [1, 2, 3, 4].map(() => inThread("own"))
-    assert.deepStrictEqual(await Promise.all(threads.map(({ answer }) => answer)), [1, 1, 1, 1])
+    assert.deepStrictEqual(
+      await Promise.all(threads.map(({ answer }) => answer)),
+      Array.from({ length: 4 }, () => addon.version)
+    )
     await Promise.all(threads.map(({ worker }) => worker.terminate()))
   })
 
@@ -247,13 +251,26 @@ describe.skipIf(addon === undefined)("the addon's functions", () => {
       (value: never) => addon.mapSegment(value, 4096),
       addon.closeDescriptor,
       addon.peerOf,
-      (value: never) => addon.dieWithParent(value, 1)
+      (value: never) => addon.dieWithParent(value, 1),
+      addon.reap,
+      addon.exitNow,
+      (value: never) => addon.serveForks(value, 0, 0),
+      (value: never) => addon.forkSelf([value]),
+      (value: never) => addon.sendPacket(value, Buffer.from("x"), [])
     ]
     for (const call of calls) {
       for (const value of garbage) assert.instanceOf(failure(() => call(value as never)), TypeError)
       for (const value of numbers) assert.instanceOf(failure(() => call(value as never)), RangeError)
       assert.instanceOf(failure(() => (call as () => unknown)()), TypeError)
     }
+    for (const value of garbage.filter((value) => !Array.isArray(value))) {
+      assert.instanceOf(failure(() => addon.forkSelf(value as never)), TypeError)
+      if (typeof value !== "boolean") assert.instanceOf(failure(() => addon.socketPair(value as never)), TypeError)
+      assert.instanceOf(failure(() => addon.sendPacket(0, value as never, [])), TypeError)
+      assert.instanceOf(failure(() => addon.sendPacket(0, Buffer.from("x"), value as never)), TypeError)
+    }
+    assert.instanceOf(failure(() => addon.sendPacket(0, Buffer.alloc(16_385), [])), TypeError)
+    assert.instanceOf(failure(() => addon.forkSelf(Array.from({ length: 9 }, () => 0))), TypeError)
     for (const value of [NaN, -1, Infinity]) {
       assert.instanceOf(failure(() => addon.dieWithParent(process.ppid, value)), RangeError)
     }
