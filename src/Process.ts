@@ -752,12 +752,14 @@ let forks = 0
  * - It needs `StartMethod.layerFork`, with all that stands there: the effect must not wait for anything, the process must have no
  *   threads of its own, connections are closed in the copy.
  * - The result, or the error, is *copied* back, and must be able to cross. What the effect changes is changed in the copy.
- * - References of the caller (its clock, its config) hold in the copy; logs come out of the loggers here.
+ * - References of the caller (its clock, its config) hold in the copy, and what it logs comes out of the caller's loggers.
  * - Interrupting it ends the copy.
  *
  * **Gotchas**
  *
- * Where the start method is another one, and where the effect waits, it fails with `StartMethodUnavailable`.
+ * - Where the start method is another one, and where the effect waits, it fails with `StartMethodUnavailable`.
+ * - The result and the error cross without a schema: an `Option`, a `Duration` or an instance of a class arrives as a plain
+ *   object, although the type says otherwise. Return plain data, or use a task with schemas. A tagged error keeps its `_tag`.
  *
  * **Example** (A closure)
  *

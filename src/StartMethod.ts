@@ -298,7 +298,7 @@ export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
  *
  * - The server starts with the scope of the layer and ends with it. Options are those of {@link layerSpawnWith}, for the
  *   server and all of its children.
- * - Each `preload` is imported in the server, in order, the modules of the tasks among them as you like. What they compute at
+ * - Each `preload` is imported in the server, in order, the modules of your tasks among them. What they compute at
  *   their top level is there in each child, in memory that is shared until one of them writes to it.
  * - Before the layer is ready a first copy is tried: it collects garbage, compiles, starts a thread. Where that fails or
  *   hangs, or on another platform, the layer fails with `StartMethodUnavailable`, which says why. A module that cannot be
@@ -308,8 +308,9 @@ export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
  *
  * **Gotchas**
  *
- * - A preloaded module must start nothing: no threads (the layer says so), no timers and no servers (they would run in each
- *   child). `Process.isMain` is false in it.
+ * - The server takes about half a second to start: provide the layer once, around the program.
+ * - A preloaded module must leave nothing running: a thread, a timer, a server or a child process makes the layer fail.
+ *   `Process.isMain` is false in it.
  * - What a module computes at its top level is the same in all children: a random number, the time, a connection that it has
  *   opened. `Math.random` and `node:crypto` are seeded anew in each child; a module that has put `Math.random` in a constant
  *   draws the same numbers in all of them.
@@ -367,7 +368,7 @@ export const layerForkServer = ({ preload, ...options }: ForkServerOptions = {})
  *
  * **Details**
  *
- * - The event loop of a copy does not turn, for all that would turn there is this process's. A task that has to wait (a timer,
+ * - The event loop of a copy does not turn, because everything that waits in it belongs to this process. A task that has to wait (a timer,
  *   a promise, input and output that is not synchronous) fails with `StartMethodUnavailable`, which says so.
  * - A copy has none of this process's connections: sockets and pipes are closed in it, files and the standard streams are
  *   not. Shared values and arrays work in it; locks, queues and pipes that it has are `Closed`.
