@@ -126,7 +126,6 @@ typedef struct {
   char name[NAME_BYTES];
   uintptr_t tls;
   Context context;
-  int has_arrived;
   int value_count;
   struct { pthread_key_t key; void *value; } values[MAX_VALUES];
 } Thread;
@@ -300,7 +299,6 @@ static __attribute__((noinline)) void stop_here(Thread *thread) {
     restore_values(thread);
     return;
   }
-  __atomic_store_n(&thread->has_arrived, 1, __ATOMIC_SEQ_CST);
   __atomic_add_fetch(&arrivals, 1, __ATOMIC_SEQ_CST);
   while (__atomic_load_n(&round_number, __ATOMIC_SEQ_CST) == round) futex_wait(&round_number, round);
 }

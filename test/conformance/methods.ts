@@ -54,21 +54,26 @@ export const closeServer: Effect.Effect<void> = Effect.suspend(() => {
   return last === undefined ? Effect.void : Scope.close(last.scope, Exit.void)
 })
 
+/** However they are started. */
+const ofProcesses = {
+  exits: true,
+  signals: true,
+  killsBusy: true,
+  parallel: true,
+  ownMemory: true,
+  moves: false,
+  sharesMemory: false
+} as const
+
 const forkServer: Method = {
   name: "forkserver",
   layer: layerSharedServer,
   claims: {
-    exits: true,
-    signals: true,
-    killsBusy: true,
-    parallel: true,
-    ownMemory: true,
+    ...ofProcesses,
     outOfMemory: Layer.orDie(
       StartMethod.layerForkServer({ execArgv: ["--max-old-space-size=64"], stdio: "capture" })
     ),
-    captured: Layer.orDie(StartMethod.layerForkServer({ stdio: "capture" })),
-    moves: false,
-    sharesMemory: false
+    captured: Layer.orDie(StartMethod.layerForkServer({ stdio: "capture" }))
   }
 }
 
@@ -110,15 +115,9 @@ export const methods: ReadonlyArray<Method> = [
     name: "spawn",
     layer: StartMethod.layerSpawn,
     claims: {
-      exits: true,
-      signals: true,
-      killsBusy: true,
-      parallel: true,
-      ownMemory: true,
+      ...ofProcesses,
       outOfMemory: StartMethod.layerSpawnWith({ execArgv: ["--max-old-space-size=64"], stdio: "capture" }),
-      captured: StartMethod.layerSpawnWith({ stdio: "capture" }),
-      moves: false,
-      sharesMemory: false
+      captured: StartMethod.layerSpawnWith({ stdio: "capture" })
     }
   },
   ...(hasForkServer ? [forkServer] : [])

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer"
 import { readSync } from "node:fs"
-import { findInitializer, findTask } from "../codec/registry.ts"
+import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import { valueCodec } from "../codec/schema.ts"
 import { open, revive } from "../codec/values.ts"
 import type { Border } from "../codec/values.ts"
@@ -17,7 +17,7 @@ import { makeRuntime } from "../runner/effects.ts"
 import type { EffectRuntime, ItemOutcome } from "../runner/effects.ts"
 import { border, notDefined, reasonOf } from "../runner/refusals.ts"
 import { makeReports } from "../runner/reports.ts"
-import { measure } from "../runner/runs.ts"
+import { knownTask, measure } from "../runner/runs.ts"
 import type { KnownTask, Run } from "../runner/runs.ts"
 import { makeTurns } from "./turns.ts"
 
@@ -103,11 +103,8 @@ export const runCopy = (host: CopyHost): never => {
   const runItem = (run: Run): void => {
     const { definition, module, name } = run.task
     if (definition === undefined) {
-      const isLoaded = notDefined(module, name)
-      return reports.failure(
-        run,
-        border(isLoaded.message.includes("defines no task") ? cannotImport(module, name) : isLoaded)
-      )
+      const isLoaded = namesOf("task", module).length > 0
+      return reports.failure(run, border(isLoaded ? notDefined(module, name) : cannotImport(module, name)))
     }
     const items = run.items as Array<unknown>
     if ((run.flags & flagMarked) !== 0) {
@@ -158,14 +155,7 @@ export const runCopy = (host: CopyHost): never => {
         boot = message[1]
         return ready()
       case Kind.Define:
-        return void tasks.set(message[1], {
-          module: message[2],
-          name: message[3],
-          usesEffect: message[4],
-          definition: undefined,
-          mean: 0,
-          samples: 0
-        })
+        return void tasks.set(message[1], knownTask(message))
       case Kind.Run:
         return runAll(message[1], tasks.get(message[2])!, message[3], message[4], message[5])
       case Kind.Runs: {

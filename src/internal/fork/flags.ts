@@ -1,6 +1,2 @@
-/**
- * The flags of Node that a process must run with so that its copies live.
- */
-
-/** It resolves what it loads from the program's directory. */
+/** What a fork server runs with beside the program's own flags, and its copies do not pass on: it resolves what it loads from the program's directory. */
 export const serverFlags: ReadonlyArray<string> = ["--experimental-import-meta-resolve"]

@@ -10,9 +10,9 @@ import type { Native } from "../memory/native.ts"
 import { strain } from "../runner/probe.ts"
 import { prepareRebirth } from "../runner/rebirth.ts"
 import type { Rebirth } from "../runner/rebirth.ts"
-import { describeStatus } from "../start/child.ts"
 import type { Forked } from "./server.ts"
 import { decodeStatus } from "./status.ts"
+import { trialMillis, whyNotWell } from "./trial.ts"
 
 let rebirth: Rebirth | undefined
 
@@ -61,9 +61,6 @@ export const watchCopy = (addon: Native, pid: number, channel: Socket): Forked =
   }
 }
 
-/** How long the first copy may take. */
-const trialMillis = 15_000
-
 /** Whether copies live; what speaks against it. */
 export const tryFork: Effect.Effect<string | undefined> = Effect.callback<string | undefined>((resume) => {
   const addon = native()!
@@ -79,11 +76,7 @@ export const tryFork: Effect.Effect<string | undefined> = Effect.callback<string
   const deadline = performance.now() + trialMillis
   const look = (): void => {
     const status = addon.reap(pid)
-    if (status !== undefined) {
-      const ended = decodeStatus(status)
-      const isWell = ended._tag === "Exited" && ended.code === 0
-      return resume(Effect.succeed(isWell ? undefined : `a copy that was tried ${describeStatus(ended)}`))
-    }
+    if (status !== undefined) return resume(Effect.succeed(whyNotWell(decodeStatus(status))))
     if (performance.now() > deadline) process.kill(pid, "SIGKILL")
     setTimeout(look, lookMillis)
   }

@@ -9,7 +9,8 @@ import { getSystemErrorName } from "node:util"
 import type { ExitStatus } from "../../ProcessError.ts"
 import { native, whyAbsent } from "../memory/native.ts"
 import type { Native } from "../memory/native.ts"
-import { after, describeStatus } from "../start/child.ts"
+import { after, describeStatus, neverRan } from "../start/child.ts"
+import { makeEnding } from "../start/ending.ts"
 import { inheritedFlags, startNode, statusOf, whyUnborn } from "../start/node.ts"
 import type { SpawnOptions } from "../start/node.ts"
 import { serverFlags } from "./flags.ts"
@@ -308,22 +309,13 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
 /** When its last record has been read, too. */
 const whenOver = (child: ChildProcess, events: Socket | undefined, then: (status: ExitStatus) => void): void => {
   if (child.pid === undefined || events === undefined) {
-    child.once("error", () => then({ _tag: "Exited", code: 127 }))
+    child.once("error", () => then({ _tag: "Exited", code: neverRan }))
     return
   }
-  let status: ExitStatus | undefined
-  let isDrained = false
-  const settle = (): void => {
-    if (status !== undefined && isDrained) then(status)
-  }
-  child.once("exit", (code, signal) => {
-    status = statusOf(code, signal)
-    settle()
-  })
-  events.once("close", () => {
-    isDrained = true
-    settle()
-  })
+  const ending = makeEnding({ words: () => "", release: () => {} })
+  ending.onEnd(then)
+  child.once("exit", (code, signal) => ending.ended(statusOf(code, signal)))
+  events.once("close", ending.drained)
 }
 
 const isGone = (cause: unknown): boolean => {

@@ -1,13 +1,18 @@
 /**
  * Whether the copies of a server live: the first one shows it.
  */
+import type { ExitStatus } from "../../ProcessError.ts"
 import { describeStatus } from "../start/child.ts"
 import type { CopyOrder } from "./order.ts"
 import { wordsOf } from "../codec/errors.ts"
 import type { Forked, ForkServer } from "./server.ts"
 
 /** How long it may take. */
-const trialMillis = 15_000
+export const trialMillis = 15_000
+
+/** What the end of a first copy says against copies. */
+export const whyNotWell = (status: ExitStatus): string | undefined =>
+  status._tag === "Exited" && status.code === 0 ? undefined : `a copy that was tried ${describeStatus(status)}`
 
 /** What speaks against its copies; `undefined` when one has done what it was to do, and has ended well. */
 export const tryCopy = async (server: ForkServer): Promise<string | undefined> => {
@@ -25,8 +30,7 @@ export const tryCopy = async (server: ForkServer): Promise<string | undefined> =
     }, trialMillis)
     copy.onEnd((status) => {
       clearTimeout(deadline)
-      const isWell = status._tag === "Exited" && status.code === 0
-      resolve(isWell ? undefined : `a copy that was tried ${describeStatus(status)}`)
+      resolve(whyNotWell(status))
     })
   })
 }

@@ -20,7 +20,7 @@ export const ownHub = (): Hub => hubs().own
 /** In a copy of the process: nothing of what the original talks with is the copy's. */
 export const abandonHubs = (): void => {
   const { links, own } = hubs()
-  own.abandon()
+  own.link.abandon()
   for (const link of links.values()) link.abandon()
   links.clear()
 }

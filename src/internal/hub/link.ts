@@ -67,6 +67,6 @@ export interface Link {
   ) => (undo: (value: unknown) => void) => void
   /** Nobody waits for the answer. */
   readonly tell: (object: number, operation: string, argument: unknown) => void
-  /** In a copy of the process: the connection is the original's. */
+  /** In a copy of the process, where all of it is the original's: whoever asks is told that it is closed. */
   readonly abandon: () => void
 }

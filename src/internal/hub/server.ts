@@ -24,8 +24,6 @@ export interface Hub {
   readonly put: (make: (isAlive: (slot: number) => boolean) => HubObject) => number
   /** All who ask it, and will, are told that it is closed. */
   readonly remove: (object: number) => void
-  /** In a copy of the process: all that this hub has is the original's. Whoever asks here is told that it is closed. */
-  readonly abandon: () => void
   /** Who knocks with this ticket is given the socket. What is given ends that. The door stays open for it. */
   readonly expect: (ticket: string, onVisitor: (socket: Socket) => void) => () => void
 }
@@ -167,7 +165,10 @@ export const makeHub = (): Hub => {
         withdraw(question)
       }
     },
-    abandon: () => {},
+    abandon: () => {
+      isAbandoned = true
+      objects.clear()
+    },
     tell: (object, operation, argument) => {
       ask(self, object, operation, argument, () => {})
     }
@@ -176,10 +177,6 @@ export const makeHub = (): Hub => {
   return {
     address: () => open().address,
     isAt: ({ path }) => door?.address.path === path,
-    abandon: () => {
-      isAbandoned = true
-      objects.clear()
-    },
     link,
     has: (object) => objects.has(object),
     put: (make) => {

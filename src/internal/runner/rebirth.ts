@@ -1,7 +1,7 @@
 /**
  * Makes a copy of a process, right after the fork, a process of its own: its pid, its random numbers, and the ways in which
- * it ends. Node ends a process by joining its threads, which a copy has not: so a copy ends itself, when all that listens to
- * its end has been told.
+ * it ends. Node ends a process by ways that do not know of copies (docs/decisions/013-fork-server.md): so a copy ends itself,
+ * when all that listens to its end has been told.
  */
 import { randomBytes, randomInt, randomUUID } from "node:crypto"
 import { readlinkSync, writeSync } from "node:fs"
@@ -11,11 +11,9 @@ import { runInNewContext } from "node:vm"
 
 /** Node's own, which have no types. */
 interface Internals {
-  pid: number
   reallyExit: (code?: number) => void
   _fatalException: (error: unknown, fromPromise: boolean) => boolean
   emit: (event: string | symbol, ...args: ReadonlyArray<unknown>) => boolean
-  exitCode?: number | string | null
 }
 
 export interface Rebirth {

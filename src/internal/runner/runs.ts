@@ -3,7 +3,7 @@
  */
 import type { TaskDefinition } from "../codec/registry.ts"
 import { flagAnnounce } from "../protocol/messages.ts"
-import type { Ambient } from "../protocol/messages.ts"
+import type { Ambient, Kind, ToChild } from "../protocol/messages.ts"
 
 export interface KnownTask {
   readonly module: string
@@ -15,6 +15,17 @@ export interface KnownTask {
   mean: number
   samples: number
 }
+
+type Define = Extract<ToChild, readonly [typeof Kind.Define, ...ReadonlyArray<unknown>]>
+
+export const knownTask = ([, , module, name, usesEffect]: Define): KnownTask => ({
+  module,
+  name,
+  usesEffect,
+  definition: undefined,
+  mean: 0,
+  samples: 0
+})
 
 export interface Run {
   readonly id: number

@@ -16,7 +16,7 @@ import type { Boot, Crossed, EncodedReason, ToChild, ToParent } from "../protoco
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
 import { makeReports } from "./reports.ts"
-import { measure } from "./runs.ts"
+import { knownTask, measure } from "./runs.ts"
 import type { KnownTask, Run } from "./runs.ts"
 
 export interface SessionHost {
@@ -306,14 +306,7 @@ export const startSession = (host: SessionHost): Session => {
         host.onBoot(boot)
         return ready(boot)
       case Kind.Define:
-        tasks.set(message[1], {
-          module: message[2],
-          name: message[3],
-          usesEffect: message[4],
-          definition: undefined,
-          mean: 0,
-          samples: 0
-        })
+        tasks.set(message[1], knownTask(message))
         return
       case Kind.Run:
         return add(message[1], tasks.get(message[2])!, message[3], message[4], message[5])
