@@ -255,8 +255,13 @@ static Verdict judge_all(char *name) {
   return verdict;
 }
 
+static int has_foreign;
+
+const char *trouble_code(void) { return has_foreign ? "ERR_FORK_THREAD" : "ERR_FORK_UNSAFE"; }
+
 static const char *find_threads(void) {
   static char trouble[160];
+  has_foreign = 0;
   char name[NAME_BYTES] = "";
   int foreign = 0;
   for (int i = 0; i < PATIENCE_MILLIS; i++) {
@@ -269,15 +274,16 @@ static const char *find_threads(void) {
           usleep(1000);
           break;
         }
-        snprintf(trouble, sizeof trouble, "the process to be copied has a thread that its copies would lack, \"%s\"", name);
+        has_foreign = 1;
+        snprintf(trouble, sizeof trouble, "the process has a thread of its own that a copy would lack, \"%s\"%s", name,
+                 strcmp(name, "InspectorIo") == 0 ? " (the debugger: start it without --inspect)" : "");
         return trouble;
       case BUSY:
         foreign = 0;
         usleep(1000);
     }
   }
-  snprintf(trouble, sizeof trouble, "the thread \"%s\" of the process to be copied has been busy for %d ms", name,
-           PATIENCE_MILLIS);
+  snprintf(trouble, sizeof trouble, "the thread \"%s\" of the process has been busy for %d ms", name, PATIENCE_MILLIS);
   return trouble;
 }
 
@@ -510,6 +516,7 @@ static const char *why_never(void) {
 
 static const char *why_never(void) { return "it is for x64 processors"; }
 const char *stop_threads(void) { return why_never(); }
+const char *trouble_code(void) { return "ERR_FORK_UNSAFE"; }
 void release_threads(void) {}
 pid_t fork_process(void *loop) {
   (void)loop;

@@ -39,6 +39,7 @@ import type { Given } from "./internal/handles/handle.ts"
 import { flagMarked, Kind } from "./internal/protocol/messages.ts"
 import type { Ambient, Crossed, ToChild, ToParent } from "./internal/protocol/messages.ts"
 import { childGlobal } from "./internal/runner/childGlobal.ts"
+import { closures } from "./internal/fork/closures.ts"
 import { makeBoot } from "./internal/start/boot.ts"
 import { timeMillisOr } from "./internal/start/checks.ts"
 import { after } from "./internal/start/child.ts"
@@ -740,7 +741,6 @@ export const kill = <A, E>(self: Process<A, E>): Effect.Effect<void> =>
 
 // ---------------------------------------------------------------------------------------------------- closures
 
-const forkModule = "effect-multiprocessing:forkSync"
 let forks = 0
 
 /**
@@ -788,13 +788,14 @@ export const forkSync = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E 
         reason: new StartMethodUnavailable({
           startMethod: name,
           message:
-            `Process.forkSync copies this process: it needs StartMethod.layerFork, and the start method here is "${name}".`
+            `Process.forkSync copies this process: it needs StartMethod.layerFork, and the start method here is "${name}". ` +
+            "Provide StartMethod.layerFork to it; or make a Task of the closure, which every start method runs."
         })
       })
     }
     const around = yield* Effect.context<never>()
     const task = makeTask(`closure ${++forks}`, {
-      module: forkModule,
+      module: closures,
       // what the copy has for its tasks goes before what is here
       handler: () => Effect.updateContext(effect, (own: Context.Context<never>) => Context.merge(around, own))
     })

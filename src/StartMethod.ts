@@ -309,8 +309,8 @@ export interface ForkServerOptions extends Omit<SpawnOptions, "execPath"> {
  * **Gotchas**
  *
  * - The server takes about half a second to start: provide the layer once, around the program.
- * - A preloaded module must leave nothing running: a thread, a timer, a server or a child process makes the layer fail.
- *   `Process.isMain` is false in it.
+ * - A preloaded module must leave nothing open that copies would share, such as a thread, a server, a connection or a child process:
+ *   the layer fails with `StartFailed`, which names it. Timers may go on: they do so in each child. `Process.isMain` is false in it.
  * - What a module computes at its top level is the same in all children: a random number, the time, a connection that it has
  *   opened. `Math.random` and `node:crypto` are seeded anew in each child; a module that has put `Math.random` in a constant
  *   draws the same numbers in all of them.

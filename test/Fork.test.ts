@@ -2,11 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync, spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Pool, Process, SharedLock, SharedValue, StartMethod } from "../src/index.ts"
+import type { ProcessError } from "../src/index.ts"
 import { defectOf, numbers, reasonOf } from "./conformance/assertions.ts"
 import * as F from "./fixtures/copied.ts"
 import * as T from "./fixtures/tasks.ts"
@@ -55,7 +58,12 @@ describe.runIf(available)("a copy of this process", () => {
       assert.strictEqual(reason._tag, "StartMethodUnavailable")
       assert.include(reason.message, `task "waits"`)
       assert.include(reason.message, "layerForkServer")
-      assert.strictEqual(reasonOf(yield* Effect.exit(Process.forkSync(Effect.never)))._tag, "StartMethodUnavailable")
+      const closure = reasonOf(yield* Effect.exit(Process.forkSync(Effect.never)))
+      assert.strictEqual(closure._tag, "StartMethodUnavailable")
+      assert.match(
+        closure.message,
+        /^closure \d+ waits for something .* Do what waits before Process\.forkSync or after it/
+      )
       assert.strictEqual(yield* Pool.apply(pool, F.takesTurns, 10), 45)
     }).pipe(Effect.scoped, onFork), limit)
 
@@ -69,7 +77,7 @@ describe.runIf(available)("a copy of this process", () => {
       yield* Process.forkSync(SharedValue.update(value, (n) => n + 1))
       assert.strictEqual(yield* SharedValue.get(value), 20_001)
       const closed = yield* Effect.exit(Process.forkSync(SharedLock.withLock(lock)(Effect.void)))
-      assert.include(String(closed), "SharedLock: the scope that made it has ended")
+      assert.include(String(closed), "SharedLock: this is a copy of the process that had it")
       assert.strictEqual(yield* SharedLock.withLock(lock)(Effect.succeed("free")), "free")
     }).pipe(Effect.scoped, onFork), limit)
 
@@ -95,6 +103,33 @@ describe.runIf(available)("a copy of this process", () => {
       yield* Effect.promise(() => new Promise((resolve) => server.close(resolve)))
       rmSync(folder, { recursive: true })
     }).pipe(Effect.scoped, onFork), limit)
+
+  it.live("writes all that it has to say before it ends", () =>
+    Effect.gen(function*() {
+      const file = fileURLToPath(new URL("./fixtures/programs/forkPrints.ts", import.meta.url))
+      const [status, out, errors] = yield* Effect.callback<readonly [number | null, string, string]>((resume) => {
+        const child = spawn(process.execPath, [file], {
+          stdio: ["ignore", "pipe", "pipe"],
+          env: { ...process.env, NODE_OPTIONS: "" }
+        })
+        const texts = [child.stdout, child.stderr].map((stream) => {
+          const blocks: Array<Buffer> = []
+          stream.on("data", (block: Buffer) => blocks.push(block))
+          return blocks
+        })
+        child.once("close", (code) =>
+          resume(Effect.succeed([code, String(Buffer.concat(texts[0]!)), String(Buffer.concat(texts[1]!))])))
+      })
+      assert.strictEqual(status, 0, errors)
+      const lines = out.trimEnd().split("\n")
+      assert.deepStrictEqual([lines.length, lines[0], lines.at(-2)!.slice(0, 6), lines.at(-1)], [
+        5002,
+        "before",
+        "4999 o",
+        "after"
+      ])
+      assert.strictEqual(errors.trimEnd().split("\n").length, 5000)
+    }), limit)
 
   it.live("exits, is killed and is interrupted as any child", () =>
     Effect.gen(function*() {
@@ -122,6 +157,7 @@ describe.runIf(available)("a copy of this process", () => {
       assert.strictEqual(yield* Pool.apply(pool, F.greets, "you"), "hello, you")
       const slow = reasonOf(yield* Effect.exit(Pool.make({ processes: 1, initializer: F.slowGreeting("hello") })))
       assert.include(slow.message, `initializer "slowGreeting"`)
+      assert.include(slow.message, "Use StartMethod.layerForkServer")
     }).pipe(Effect.scoped, onFork), limit)
 
   it.live("draws random numbers of its own", () =>
@@ -149,7 +185,24 @@ describe.runIf(available)("a copy of this process", () => {
       const nested = yield* Effect.exit(Process.forkSync(
         Effect.scoped(Effect.flatMap(Process.start(F.pids), Process.join)).pipe(onFork)
       ))
-      assert.isTrue(Exit.isFailure(nested))
+      assert.include(String(nested), "this process is such a copy itself")
+      const starts = (
+        start: () => unknown
+      ): Effect.Effect<string, ProcessError.ProcessError, StartMethod.StartMethod> =>
+        Process.forkSync(Effect.sync(() => {
+          try {
+            return String(start())
+          } catch (cause) {
+            return String(cause)
+          }
+        }))
+      assert.match(yield* starts(() => spawn("true")), /A copy of a process .* starts no processes/)
+      assert.match(yield* starts(() => execFileSync("true")), /A copy of a process .* starts no processes/)
+      assert.match(yield* starts(() => new Worker("", { eval: true })), /A copy of a process .* starts no threads/)
+      const spawned = yield* Effect.exit(Process.forkSync(
+        Effect.scoped(Effect.flatMap(Process.start(F.pids), Process.join)).pipe(Effect.provide(StartMethod.layerSpawn))
+      ))
+      assert.match(String(spawned), /did not start: A copy of a process .* starts no processes/)
     }).pipe(onFork), limit)
 })
 

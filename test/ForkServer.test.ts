@@ -63,22 +63,57 @@ describe.runIf(available)("a fork server", () => {
     Effect.gen(function*() {
       const missing = yield* refusal({ preload: ["no-such-package"] })
       assert.strictEqual(missing._tag, "StartFailed")
-      assert.include(missing.message, `"no-such-package" could not be preloaded`)
-      assert.include(missing.message, "ERR_MODULE_NOT_FOUND")
+      assert.match(
+        missing.message,
+        /^the fork server did not start: "no-such-package" could not be preloaded: .*begins with "\.\/"\.$/
+      )
+      const noFile = yield* refusal({ preload: ["./no-such-file.ts"] })
+      assert.match(
+        noFile.message,
+        /"\.\/no-such-file\.ts" could not be preloaded: there is no file \/.*\/no-such-file\.ts\.$/
+      )
       const throws = yield* refusal({ preload: [new URL("./fixtures/throwing.ts", import.meta.url)] })
       assert.strictEqual(throws._tag, "StartFailed")
       assert.include(throws.message, "throwing.ts")
+      const { cause } = throws as { readonly cause?: unknown }
+      assert.include((cause as Error).stack, "throwing.ts:")
       const exits = yield* refusal({ preload: [preload("exits")] })
       assert.strictEqual(exits._tag, "StartFailed")
-      assert.include(exits.message, "exited with code 3 before it was ready")
+      assert.match(exits.message, /exits\.ts" could not be preloaded: it ended the fork server, with code 3\.$/)
+      const stuck = yield* refusal({ preload: [preload("stuck")] })
+      assert.match(
+        stuck.message,
+        /stuck\.ts" could not be preloaded: it awaits something .* that nothing can bring about any more\.$/
+      )
+      const late = yield* refusal({ preload: [preload("throws")] })
+      assert.match(late.message, /throws\.ts" could not be preloaded: an uncaught error: too late$/)
     }), limit)
 
-  it.live("one that starts a thread makes copies impossible, and is named", () =>
+  it.live("one that leaves open what copies would share is named, with what it leaves", () =>
     Effect.gen(function*() {
-      const reason = yield* refusal({ preload: [preload("thread")] })
-      assert.strictEqual(reason._tag, "StartMethodUnavailable")
-      assert.include(reason.message, "thread")
-      assert.include(reason.message, "layerSpawn")
+      const left = (name: string, extendEnv: Record<string, string> = {}) =>
+        refusal({ preload: ["node:fs", preload(name)], extendEnv })
+      for (
+        const [reason, what] of [
+          [yield* left("server"), /server\.ts" could not be preloaded: .* leaves open a server that listens,/],
+          [yield* left("server", { CLOSES: "unref" }), /server\.ts" could not be preloaded: .* leaves open a socket,/],
+          [yield* left("child"), /child\.ts" could not be preloaded: .* a child process/],
+          [yield* left("thread"), /thread .* that a copy would lack.* a preloaded module has started it/],
+          [
+            yield* left("thread", { HIDDEN: "yes" }),
+            /thread .* that a copy would lack.* a preloaded module has started it/
+          ]
+        ] as const
+      ) {
+        assert.strictEqual(reason._tag, "StartFailed")
+        assert.match(reason.message, what)
+      }
+    }), 2 * limit)
+
+  it.live("one may have timers that go on, and close what it has opened a moment later", () =>
+    Effect.gen(function*() {
+      const options = { preload: [preload("timer"), preload("server")], extendEnv: { CLOSES: "soon" } }
+      assert.strictEqual(yield* onServer(run(T.square, 3), options), 9)
     }), limit)
 
   it.live("one that starts processes outside of a task is refused, as in any child", () =>
@@ -110,7 +145,7 @@ describe.runIf(available)("a fork server", () => {
         startTimeout: "2 seconds"
       })
       assert.strictEqual(reason._tag, "StartFailed")
-      assert.include(reason.message, "it was not ready within 2000 ms")
+      assert.match(reason.message, /it was not ready within 2000 ms, while it loaded ".*never\.ts", and was killed/)
     }), limit)
 
   it.live("has children that draw different random numbers", () =>

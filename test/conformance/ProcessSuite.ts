@@ -520,6 +520,19 @@ export const suite = ({ claims, layer, name }: Method): void => {
             yield* Process.join(child)
             assert.strictEqual(yield* text(Process.stdout(child)), "to stdout", "also later")
           }).pipe(Effect.provide(captured)))
+
+        law("is complete, however much a child has written right before its end", () =>
+          Effect.gen(function*() {
+            const linesOf = (stream: Stream.Stream<Uint8Array, ProcessError.ProcessError>) =>
+              Stream.runCollect(Stream.splitLines(Stream.decodeText(stream)))
+            const child = yield* Process.start(T.printsMuch, 5000)
+            yield* Process.join(child)
+            for (const [stream, name] of [[Process.stdout, "stdout"], [Process.stderr, "stderr"]] as const) {
+              const lines = yield* linesOf(stream(child))
+              assert.strictEqual(lines.length, 5000)
+              assert.match(lines[4999]!, new RegExp(`^4999 to ${name}, .{200}$`))
+            }
+          }).pipe(Effect.provide(captured)))
       })
     }
   })

@@ -19,6 +19,7 @@ import { border, notDefined, reasonOf } from "../runner/refusals.ts"
 import { makeReports } from "../runner/reports.ts"
 import { knownTask, measure } from "../runner/runs.ts"
 import type { KnownTask, Run } from "../runner/runs.ts"
+import { closures } from "./closures.ts"
 import { makeTurns } from "./turns.ts"
 
 export interface CopyHost {
@@ -48,11 +49,17 @@ const readMessages = (input: number, limit: number, onMessages: (messages: Reado
   }
 }
 
-const suspended = (task: string): EncodedReason => ({
+const suspended = (module: string, task: string): EncodedReason => ({
   _tag: "StartMethodUnavailable",
   message:
-    `task "${task}" waits for something (a timer, a promise, a message), which the start method "fork" cannot: its children are copies ` +
-    `whose event loop does not turn. Use StartMethod.layerForkServer or StartMethod.layerSpawn for it.`
+    `${
+      module === closures ? task : `task "${task}"`
+    } waits for something (a timer, a promise, an import, a message), which the start method "fork" cannot: ` +
+    `its children are copies whose event loop does not turn. ${
+      module === closures
+        ? "Do what waits before Process.forkSync or after it, or make a Task of it for another start method."
+        : "Use StartMethod.layerForkServer or StartMethod.layerSpawn for it."
+    }`
 })
 
 const cannotImport = (module: string, task: string): EncodedReason => ({
@@ -124,7 +131,7 @@ export const runCopy = (host: CopyHost): never => {
     const millis = performance.now() - began
     measure(run.task, millis)
     if (outcome === undefined) {
-      outcome = { _tag: "Failure", failure: border(suspended(name)) }
+      outcome = { _tag: "Failure", failure: border(suspended(module, name)) }
       item.interrupt()
       turns.takeAll()
     }

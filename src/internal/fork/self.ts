@@ -10,6 +10,9 @@ import type { Native } from "../memory/native.ts"
 import { strain } from "../runner/probe.ts"
 import { prepareRebirth } from "../runner/rebirth.ts"
 import type { Rebirth } from "../runner/rebirth.ts"
+import { markCopied } from "../memory/copied.ts"
+import { refuseChildren } from "./childless.ts"
+import { writeAtOnce } from "./output.ts"
 import type { Forked } from "./server.ts"
 import { decodeStatus } from "./status.ts"
 import { trialMillis, whyNotWell } from "./trial.ts"
@@ -30,6 +33,9 @@ export const forkSelf = (addon: Native, kept: ReadonlyArray<number>, live: (pid:
     process.removeAllListeners("beforeExit")
     rebirth.become()
     abandonHubs()
+    markCopied()
+    refuseChildren()
+    writeAtOnce()
     live(process.pid)
   } catch (cause) {
     process.stderr.write(`a copy of a process failed: ${wordsOf(cause)}\n`)
@@ -48,7 +54,7 @@ export const watchCopy = (addon: Native, pid: number, channel: Socket): Forked =
       const status = addon.reap(pid)
       if (status === undefined) return void setTimeout(look, lookMillis)
       isReaped = true
-      listener(decodeStatus(status))
+      listener(decodeStatus(status), "")
     }
     channel.once("close", look)
   }

@@ -28,8 +28,8 @@ export interface Forked {
   readonly pid: number
   /** Nothing where it has ended: its pid cannot have become another's. */
   readonly kill: (signal: "SIGTERM" | "SIGKILL") => void
-  /** Called once; at once where it has ended. */
-  readonly onEnd: (listener: (status: ExitStatus) => void) => void
+  /** Called once; at once where it has ended. `words`: what is known beyond its status. */
+  readonly onEnd: (listener: (status: ExitStatus, words: string) => void) => void
 }
 
 export interface ForkServer {
@@ -50,8 +50,10 @@ export const whyUnavailable = (): string | undefined => {
   return why === "" ? undefined : why
 }
 
-/** This process, or what it has loaded, is such that a copy would not live. */
-export class CannotFork extends Error {}
+/** There is no server, and this is all that is to be said of it; its cause is an error of a module. */
+export class NoServer extends Error {}
+/** Of this process, or of this system, a copy would not live. */
+export class CannotFork extends NoServer {}
 
 /** Rejects with an Error that says why there is none, and has then left no process. It is given up when `signal` says so. */
 export const startForkServer = async (
@@ -114,18 +116,25 @@ const firstFailure = (
   signal: AbortSignal
 ): Promise<Error | undefined> =>
   new Promise((resolve) => {
-    const fail = (message: string): void => resolve(new Error(message))
+    const fail = (message: string): void => resolve(new NoServer(message))
     const giveUp = (): void => fail("it was given up.")
     signal.addEventListener("abort", giveUp)
     const deadline = setTimeout(
-      () => fail(`it was not ready within ${startMillis} ms, and was killed. To wait longer, raise startTimeout.`),
+      () =>
+        fail(
+          `it was not ready within ${startMillis} ms${
+            whileLoading(server)
+          }, and was killed. To wait longer, raise startTimeout.`
+        ),
       startMillis
     )
     child.on("error", (cause) => fail(whyUnborn(options, cause)))
-    void server.ended.then((status) => fail(`it ${describeStatus(status)} before it was ready.`))
+    void server.ended.then((status) => fail(`it ${describeStatus(status)} before it was ready${whileLoading(server)}.`))
     void server.firstWord.then((word) => {
-      if (word._tag === "Ready") resolve(undefined)
-      else resolve(word._tag === "Unsafe" ? new CannotFork(word.message) : new Error(word.message))
+      if (word._tag === "Ready") return resolve(undefined)
+      const { message, stack } = word
+      const cause = stack === undefined ? {} : { cause: Object.assign(new Error(message), { stack }) }
+      resolve(word._tag === "Unsafe" ? new CannotFork(message) : new NoServer(message, cause))
     })
     const clear = (): void => {
       clearTimeout(deadline)
@@ -135,10 +144,17 @@ const firstFailure = (
     void server.firstWord.then(clear)
   })
 
+const whileLoading = ({ loading }: Server): string => {
+  const module = loading()
+  return module === undefined ? "" : `, while it loaded ${JSON.stringify(module)}`
+}
+
 type FirstWord = Extract<ServerRecord, { readonly _tag: "Ready" | "Failed" | "Unsafe" }>
 
 interface Server extends ForkServer {
   readonly firstWord: Promise<FirstWord>
+  /** The module that it has told of last. */
+  readonly loading: () => string | undefined
   readonly ended: Promise<ExitStatus>
   /** From now on only copies keep this program alive. */
   readonly release: () => void
@@ -147,8 +163,9 @@ interface Server extends ForkServer {
 /** What has been asked for and has not ended. */
 interface Copy {
   readonly born: PromiseWithResolvers<Forked>
-  readonly ended: Array<(status: ExitStatus) => void>
+  readonly ended: Array<(status: ExitStatus, words: string) => void>
   status: ExitStatus | undefined
+  words: string
   /** Nobody waits for it any more: it is killed when it is born. */
   isGivenUp: boolean
 }
@@ -166,6 +183,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
   const held: Array<readonly [request: Buffer, fds: ReadonlyArray<number>]> = []
   const firstWord = Promise.withResolvers<FirstWord>()
   const ended = Promise.withResolvers<ExitStatus>()
+  let loading: string | undefined
   let lastId = 0
   let isOpen = true
   let isReleased = false
@@ -196,11 +214,12 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
     if (copies.size > 0) events?.ref()
     else events?.unref()
   }
-  const end = (id: number, copy: Copy, status: ExitStatus): void => {
+  const end = (id: number, copy: Copy, status: ExitStatus, words: string): void => {
     copies.delete(id)
     const tell = (): void => {
       copy.status = status
-      for (const listener of copy.ended) listener(status)
+      copy.words = words
+      for (const listener of copy.ended) listener(status, words)
     }
     if (isLeaving && copies.size === 0 && isOpen) {
       void leave().then(tell)
@@ -224,7 +243,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
       keepAlive()
     }
     copy.born.reject(
-      new Error(
+      new NoServer(
         `the fork server (pid ${child.pid}) did not answer within ${startMillis} ms: is it stopped? To wait longer, raise startTimeout.`
       )
     )
@@ -234,15 +253,16 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
     kill: (signal) => {
       if (copy.status === undefined && isOpen) send(killRequest(id, constants.signals[signal]), [])
     },
-    onEnd: (listener) => copy.status === undefined ? void copy.ended.push(listener) : listener(copy.status)
+    onEnd: (listener) => copy.status === undefined ? void copy.ended.push(listener) : listener(copy.status, copy.words)
   })
   const onRecord = (record: ServerRecord): void => {
     if (record._tag === "Heard") return sendHeld()
+    if (record._tag === "Loading") return void (loading = record.message)
     if (record._tag !== "Forked" && record._tag !== "Exited") return firstWord.resolve(record)
     const copy = copies.get(record.id)
     if (copy === undefined) return
     if (record._tag === "Exited") {
-      end(record.id, copy, decodeStatus(record.status))
+      end(record.id, copy, decodeStatus(record.status), "")
       return sendHeld()
     }
     if (record.error === 0) {
@@ -253,7 +273,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
       copies.delete(record.id)
       keepAlive()
       copy.born.reject(
-        new Error(
+        new NoServer(
           `the system refused to copy the fork server (pid ${child.pid}): fork failed (${nameOfError(record.error)}).`
         )
       )
@@ -266,16 +286,17 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
   events?.on("error", () => {}) // a reset is an end
   void ended.promise.then((status) => {
     closeControl()
-    const why = new Error(`the fork server (pid ${child.pid}) ${describeStatus(status)}.`)
+    const why = new NoServer(`the fork server (pid ${child.pid}) ${describeStatus(status)}.`)
     for (const [id, copy] of copies) {
       copy.born.reject(why)
-      end(id, copy, endedWithServer)
+      end(id, copy, endedWithServer, `It ended with its fork server: ${why.message}`)
     }
   })
   whenOver(child, events, ended.resolve)
 
   return {
     firstWord: firstWord.promise,
+    loading: () => loading,
     ended: ended.promise,
     isUp: () => isOpen,
     release: () => {
@@ -284,8 +305,8 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
       keepAlive()
     },
     fork: async (order, fds): Promise<Forked> => {
-      if (!isOpen) throw new Error(`the fork server (pid ${child.pid}) has ended.`) // its descriptor may be another's by now
-      const copy: Copy = { born: Promise.withResolvers(), ended: [], status: undefined, isGivenUp: false }
+      if (!isOpen) throw new NoServer(`the fork server (pid ${child.pid}) has ended.`) // its descriptor may be another's by now
+      const copy: Copy = { born: Promise.withResolvers(), ended: [], status: undefined, words: "", isGivenUp: false }
       const id = ++lastId
       copies.set(id, copy)
       keepAlive()

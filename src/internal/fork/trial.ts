@@ -15,7 +15,8 @@ export const whyNotWell = (status: ExitStatus): string | undefined =>
   status._tag === "Exited" && status.code === 0 ? undefined : `a copy that was tried ${describeStatus(status)}`
 
 /** What speaks against its copies; `undefined` when one has done what it was to do, and has ended well. */
-export const tryCopy = async (server: ForkServer): Promise<string | undefined> => {
+export const tryCopy = async (server: ForkServer, startMillis: number): Promise<string | undefined> => {
+  const limitMillis = Math.min(trialMillis, startMillis)
   const order: CopyOrder = { _tag: "Probe" }
   let copy: Forked
   try {
@@ -25,9 +26,9 @@ export const tryCopy = async (server: ForkServer): Promise<string | undefined> =
   }
   return new Promise((resolve) => {
     const deadline = setTimeout(() => {
-      resolve(`a copy that was tried did not end within ${trialMillis} ms`)
+      resolve(`a copy that was tried did not end within ${limitMillis} ms`)
       copy.kill("SIGKILL")
-    }, trialMillis)
+    }, limitMillis)
     copy.onEnd((status) => {
       clearTimeout(deadline)
       resolve(whyNotWell(status))

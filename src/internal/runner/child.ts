@@ -20,6 +20,20 @@ export interface ChildOptions {
   readonly onUserCode: () => Int32Array | undefined
 }
 
+/** A pipe takes 64 KB at once: the rest waits until it is read, and `process.exit` would drop it. */
+const whenWritten = (then: () => void): void => {
+  const streams = [process.stdout, process.stderr].filter(({ destroyed, writableLength }) =>
+    !destroyed && writableLength > 0
+  )
+  let left = streams.length
+  if (left === 0) return then()
+  // all that was written before goes first; nobody may be there to read it
+  const onWritten = (): void => {
+    if (--left === 0) then()
+  }
+  for (const stream of streams) stream.write("", onWritten)
+}
+
 /** Runs the session that is this child's purpose. */
 export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildOptions): void => {
   const host: SessionHost = {
@@ -29,6 +43,7 @@ export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildO
     memory,
     launchers: () => import("../start/launchers.ts"),
     exit: (code) => process.exit(code),
+    whenWritten,
     stop,
     onBoot: (boot) => {
       setChildGlobal({ boot, pid: process.pid, notice: (text) => session.notice(text) })

@@ -284,7 +284,9 @@ export const makeRuntime = (
         takeTurns()
         return {
           _tag: "StartMethodUnavailable",
-          message: `initializer "${definition.name}" waits for something, which the start method "fork" cannot.`
+          message:
+            `initializer "${definition.name}" waits for something, which the start method "fork" cannot: its children are copies whose ` +
+            "event loop does not turn. Use StartMethod.layerForkServer or StartMethod.layerSpawn, or build it before and let the copies have it."
         }
       }
       const failure = adopt(exit)

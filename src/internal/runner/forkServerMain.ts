@@ -4,17 +4,17 @@
  */
 import { writeSync } from "node:fs"
 import { enableCompileCache } from "node:module"
-import { pathToFileURL } from "node:url"
 import { fromDescriptors } from "../channel/socket.ts"
-import { stackOf, wordsOf } from "../codec/errors.ts"
+import { wordsOf } from "../codec/errors.ts"
 import { serverFlags } from "../fork/flags.ts"
 import type { CopyOrder } from "../fork/order.ts"
-import { refusalRecord } from "../fork/records.ts"
+import { textRecord } from "../fork/records.ts"
 import { native } from "../memory/native.ts"
-import type { ForkOrder } from "../memory/native.ts"
+import type { ForkOrder, NativeError } from "../memory/native.ts"
 import { openWord } from "../memory/words.ts"
 import { runChild } from "./child.ts"
 import { setChildGlobal } from "./childGlobal.ts"
+import type { Refusal } from "./preload.ts"
 import { probe } from "./probe.ts"
 import { forgetFlags, prepareRebirth } from "./rebirth.ts"
 
@@ -49,22 +49,16 @@ const becomeServer = (): void =>
     notice: () => {}
   })
 
-/** A name as it would be imported by a file in the program's directory. */
-const urlOf = (specifier: string): string =>
-  import.meta.resolve(specifier, pathToFileURL(`${process.cwd()}/program.js`).href)
-
-const load = async (): Promise<string | undefined> => {
+const load = async (): Promise<void> => {
   enableCompileCache?.()
   // what a child loads when its first task needs it
   await Promise.all([import("./effects.ts"), import("../handles/openers.ts"), import("../start/launchers.ts")])
-  for (const specifier of preload) {
-    try {
-      await import(urlOf(specifier))
-    } catch (cause) {
-      return `"${specifier}" could not be preloaded:\n${stackOf(cause)}`
-    }
-  }
-  return undefined
+  const { preloadAll } = await import("./preload.ts") // no copy needs it
+  await preloadAll(
+    preload,
+    (specifier) => writeSync(events, textRecord("Loading", specifier)),
+    (why) => refuse("Failed", why)
+  )
 }
 
 const beChild = ({ bytes, fds }: ForkOrder): void => {
@@ -83,9 +77,20 @@ const beChild = ({ bytes, fds }: ForkOrder): void => {
   })
 }
 
-const refuse = (kind: "Failed" | "Unsafe", message: string): void => {
-  writeSync(events, refusalRecord(kind, message))
+const refuse = (kind: "Failed" | "Unsafe", { message, stack }: Refusal): void => {
+  writeSync(events, textRecord(kind, message, stack))
   process.exit(1)
+}
+
+const refuseFor = (cause: unknown): void => {
+  const message = wordsOf(cause)
+  if ((cause as NativeError).code !== "ERR_FORK_THREAD" || preload.length === 0) {
+    return refuse("Unsafe", { message, stack: undefined })
+  }
+  refuse("Failed", {
+    message: `${message}: a preloaded module has started it. Start threads in a task or in an initializer.`,
+    stack: undefined
+  })
 }
 
 const serve = (): void => {
@@ -96,7 +101,7 @@ const serve = (): void => {
   try {
     order = addon.serveForks(control, events, graceMillis)
   } catch (cause) {
-    return refuse("Unsafe", wordsOf(cause))
+    return refuseFor(cause)
   }
   // ------ from here on this is a copy
   become()
@@ -104,10 +109,5 @@ const serve = (): void => {
 }
 
 becomeServer()
-void load().then((failure) => {
-  if (failure !== undefined) {
-    return refuse("Failed", failure)
-  }
-  // not within a promise's job: a copy must begin with none that waits
-  setImmediate(serve)
-})
+// not within a promise's job: a copy must begin with none that waits
+void load().then(() => setImmediate(serve))

@@ -26,6 +26,8 @@ export interface SessionHost {
   readonly launchers: () => Promise<Launchers>
   /** Ends the child. For a thread or a process this does not return. */
   readonly exit: (code: number) => void
+  /** Calls back when the system has taken what the child has written to its stdout and stderr. */
+  readonly whenWritten: (then: () => void) => void
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
   /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
@@ -319,9 +321,9 @@ export const startSession = (host: SessionHost): Session => {
       case Kind.Cancel:
         return cancel(message[1])
       case Kind.Close:
-        return shutdown(() => beforeLeaving(() => host.exit(0)))
+        return shutdown(() => leave(0))
       case Kind.Stop:
-        return shutdown(host.stop)
+        return shutdown(() => host.whenWritten(host.stop))
     }
   }
 
@@ -336,7 +338,7 @@ export const startSession = (host: SessionHost): Session => {
     prepareEffects(boot).then((reason) => {
       reports.tell(reason === undefined ? [Kind.Ready, host.pid] : [Kind.BootFailed, reason])
       if (reason === undefined) resume()
-      else shutdown(() => host.exit(1))
+      else shutdown(() => host.whenWritten(() => host.exit(1)))
     })
   }
 
@@ -389,11 +391,13 @@ export const startSession = (host: SessionHost): Session => {
 
   // ------------------------------------------------------------------ the end
 
+  const leave = (code: number): void => beforeLeaving(() => host.whenWritten(() => host.exit(code)))
+
   /** A process ends with its only run: 0 after success, 1 after a failure. */
   const endAfterRun = (): void => {
     reports.flush()
     const code = reports.hasFailed() ? 1 : 0
-    shutdown(() => beforeLeaving(() => host.exit(code)))
+    shutdown(() => leave(code))
   }
 
   /** Interrupts what runs, releases the initializer, and then ends the child. */

@@ -56,8 +56,12 @@ export interface CopyOptions {
 export const bodyOf = ({ copy, keepsOutput, limit, sockets, word }: CopyOptions): Body => {
   const [toChild, fromChild, stdout, stderr] = sockets
   const errors = stderr === undefined ? undefined : capture(stderr, keepsOutput)
-  const ending = makeEnding({ words: () => errors?.tail() ?? "", release: word.release })
-  copy.onEnd(ending.ended)
+  let said = ""
+  const ending = makeEnding({ words: () => said === "" ? errors?.tail() ?? "" : said, release: word.release })
+  copy.onEnd((status, words) => {
+    said = words
+    ending.ended(status)
+  })
   fromChild!.once("close", ending.drained)
   return {
     pid: copy.pid,

@@ -10,6 +10,7 @@ import { wordsOf } from "../codec/errors.ts"
 import { runCopy } from "../fork/copy.ts"
 import { forkSelf, tryFork, watchCopy } from "../fork/self.ts"
 import { whyUnavailable } from "../fork/server.ts"
+import { isCopy } from "../memory/copied.ts"
 import { native } from "../memory/native.ts"
 import type { NativeError } from "../memory/native.ts"
 import { makeWord } from "../memory/words.ts"
@@ -30,7 +31,12 @@ const unavailable = (why: string): ProcessError =>
     })
   })
 
-const isUnsafe = (cause: unknown): boolean => (cause as Partial<NativeError> | undefined)?.code === "ERR_FORK_UNSAFE"
+const isUnsafe = (cause: unknown): boolean => {
+  const code = (cause as Partial<NativeError> | undefined)?.code
+  return code === "ERR_FORK_UNSAFE" || code === "ERR_FORK_THREAD"
+}
+
+const nested = unavailable("this process is such a copy itself, and a copy starts no children")
 
 const makeBody = (boot: Boot): Body => {
   const addon = native()!
@@ -72,6 +78,7 @@ const makeBody = (boot: Boot): Body => {
 /** Whether it can be had here. */
 export const openFork: Effect.Effect<void, ProcessError> = Effect.gen(function*() {
   yield* creator("StartMethod.layerFork", "fork")
+  if (isCopy()) return yield* nested
   const why = whyUnavailable() ?? (isMainThread ? undefined : "it is for the main thread of a program") ??
     (yield* tryFork)
   if (why !== undefined) return yield* unavailable(why)
@@ -83,6 +90,7 @@ export const forkLauncher: Launcher = {
   options: undefined,
   launch: (boot) =>
     Effect.suspend(() => {
+      if (isCopy()) return Effect.fail(nested)
       let unsafe: ProcessError | undefined
       const launched = launchChild(boot, defaultStartMillis, () => {
         try {

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { ProcessError, StartFailed, StartMethodUnavailable } from "../../ProcessError.ts"
 import type { CopyOrder } from "../fork/order.ts"
-import { CannotFork, startForkServer, whyUnavailable } from "../fork/server.ts"
+import { CannotFork, NoServer, startForkServer, whyUnavailable } from "../fork/server.ts"
 import type { ForkServer, ForkServerOptions } from "../fork/server.ts"
 import { tryCopy } from "../fork/trial.ts"
 import { wordsOf } from "../codec/errors.ts"
@@ -50,6 +50,10 @@ const unavailable = (why: string): ProcessError =>
     })
   })
 
+/** Said once is enough. */
+const causeOf = (cause: unknown): { readonly cause?: unknown } =>
+  !(cause instanceof NoServer) ? { cause } : cause.cause === undefined ? {} : { cause: cause.cause }
+
 const failed = (what: string, cause: unknown): ProcessError =>
   cause instanceof CannotFork
     ? unavailable(cause.message)
@@ -57,7 +61,7 @@ const failed = (what: string, cause: unknown): ProcessError =>
       reason: new StartFailed({
         startMethod: "forkserver",
         message: `${what} did not start: ${wordsOf(cause)}`,
-        cause
+        ...causeOf(cause)
       })
     })
 
@@ -97,7 +101,7 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
     if (current?.isUp() === true) return Promise.resolve(current)
     if (giveUp.signal.aborted) {
       return Promise.reject(
-        new Error("the scope of StartMethod.layerForkServer has ended: keep it open while children are started.")
+        new NoServer("the scope of StartMethod.layerForkServer has ended: keep it open while children are started.")
       )
     }
     starting ??= startForkServer(options, startMillis, giveUp.signal).then((started) => current = started).finally(
@@ -124,7 +128,7 @@ export const forkServer = (options: ForkServerOptions): ForkServerLauncher => {
       const why = whyUnavailable()
       if (why !== undefined) return yield* unavailable(why)
       const one = yield* ready
-      const trouble = yield* awaiting(() => tryCopy(one), (cause) => failed("the fork server", cause))
+      const trouble = yield* awaiting(() => tryCopy(one, startMillis), (cause) => failed("the fork server", cause))
       if (trouble !== undefined) return yield* unavailable(trouble)
     }),
     close: Effect.promise(async () => {

@@ -39,6 +39,7 @@ const makeBody = (clock: Clock.Clock): Body => {
     launchers: () => Promise.resolve({ launcherFor: () => inline }),
     exit: end,
     stop: () => end(1),
+    whenWritten: (then) => then(), // it writes where its parent does
     onBoot: () => {},
     onUserCode: () => {},
     onMuchCode: () => {},

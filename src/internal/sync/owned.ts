@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Closed, ProcessError, SharedMemoryFailed } from "../../ProcessError.ts"
 import { wordsOf } from "../codec/errors.ts"
+import { isCopy } from "../memory/copied.ts"
 
 export interface Owned<H> {
   readonly handle: H
@@ -31,12 +32,12 @@ export const owned = <H>(what: string, make: () => Owned<H>): Effect.Effect<H, P
     ({ handle }) => handle
   )
 
+const whyClosed = (): string =>
+  isCopy()
+    ? `this is a copy of the process that had it (start method "fork"), and a copy is connected to nothing. What is in shared ` +
+      "memory works here, as SharedValue and SharedArray; for the rest use StartMethod.layerForkServer or StartMethod.layerSpawn."
+    : "the scope that made it has ended, or the process of its owner. Keep that scope open while others use it."
+
 /** The owner's scope has ended, or its process. */
 export const closedError = (what: string): ProcessError =>
-  new ProcessError({
-    reason: new Closed({
-      what,
-      message: `${what}: the scope that made it has ended, or the process of its owner. ` +
-        "Keep that scope open while others use it."
-    })
-  })
+  new ProcessError({ reason: new Closed({ what, message: `${what}: ${whyClosed()}` }) })

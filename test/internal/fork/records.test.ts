@@ -6,7 +6,7 @@ import {
   killRequest,
   makeRecordReader,
   RecordKind,
-  refusalRecord
+  textRecord
 } from "../../../src/internal/fork/records.ts"
 import type { ServerRecord } from "../../../src/internal/fork/records.ts"
 
@@ -28,7 +28,7 @@ const bytesOf = (record: ServerRecord): Buffer => {
     case "Exited":
       return Buffer.concat([word(RecordKind.Exited), word(record.id), word(99), word(record.status)])
     default:
-      return refusalRecord(record._tag, record.message)
+      return textRecord(record._tag, record.message, record.stack)
   }
 }
 
@@ -36,7 +36,8 @@ const id = fc.integer({ min: 1, max: 2 ** 31 - 1 })
 const record: fc.Arbitrary<ServerRecord> = fc.oneof(
   fc.constant<ServerRecord>({ _tag: "Ready" }),
   fc.constant<ServerRecord>({ _tag: "Heard" }),
-  fc.record({ _tag: fc.constantFrom("Failed" as const, "Unsafe" as const), message: fc.string() }),
+  fc.record({ _tag: fc.constantFrom("Failed" as const, "Loading" as const, "Unsafe" as const), message: fc.string() }),
+  fc.record({ _tag: fc.constant("Failed" as const), message: fc.string(), stack: fc.string() }),
   fc.record({ _tag: fc.constant("Forked" as const), id, pid: id, error: fc.constant(0) }),
   fc.record({
     _tag: fc.constant("Forked" as const),

@@ -49,6 +49,7 @@ const open = ({ initializer, maxMemory, memory = () => 0, through = (channel) =>
     launchers: () => Promise.reject(new Error("no start method here")),
     exit: (code) => void exits.push(code),
     stop: () => void exits.push(-15),
+    whenWritten: (then) => then(),
     progress: new Int32Array(1),
     memory,
     onBoot: () => {},
