@@ -7,6 +7,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { StartMethod } from "../src/index.ts"
 import { calls } from "./chaos/plan.ts"
 import { isEventful, run } from "./chaos/run.ts"
 import type { Outcome } from "./chaos/run.ts"
@@ -27,6 +28,8 @@ const story = ({ calls, faults, memory }: Outcome): string =>
     )
   }`
 
+const available = Effect.runSync(StartMethod.available)
+
 describe("pools under everything at once", () => {
   it("all of it follows from a seed", () => {
     const some = () => {
@@ -36,7 +39,8 @@ describe("pools under everything at once", () => {
     assert.deepStrictEqual(some(), some())
   })
 
-  for (const method of ["threads", "spawn"] as const) {
+  for (const method of ["threads", "spawn", "forkserver"] as const) {
+    if (!available.includes(method)) continue
     it.live(
       `on ${method}: every call ends with an outcome of its own, and nothing is left`,
       () =>

@@ -142,8 +142,10 @@ const count = (begun: Int32Array, done: Int32Array, taken: Uint8Array) => {
 
 const methods = {
   threads: StartMethod.layerThreads,
-  spawn: StartMethod.layerSpawn
+  spawn: StartMethod.layerSpawn,
+  forkserver: StartMethod.layerForkServer({ preload: [new URL("./fixtures/chaosTalk.ts", import.meta.url)] })
 }
+const available = Effect.runSync(StartMethod.available)
 
 const repeated = <A>(millis: number, round: Effect.Effect<A, unknown, StartMethod.StartMethod | Scope.Scope>) =>
   Effect.gen(function*() {
@@ -154,7 +156,8 @@ const repeated = <A>(millis: number, round: Effect.Effect<A, unknown, StartMetho
   })
 
 describe("talking while somebody is killed", () => {
-  for (const method of ["threads", "spawn"] as const) {
+  for (const method of ["threads", "spawn", "forkserver"] as const) {
+    if (!available.includes(method)) continue
     // what the killed have done stands in shared bytes
     if (method === "spawn" && SharedMemory.reach !== "processes") continue
     const told = `CHAOS_SEED=${seed} on ${method}`

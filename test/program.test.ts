@@ -6,6 +6,7 @@ import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { StartMethod } from "../src/index.ts"
 
 interface Program {
   readonly process: ChildProcess
@@ -87,6 +88,8 @@ const gone = (pids: ReadonlyArray<number>, millis: number): Effect.Effect<Readon
     }
   })
 
+const available = Effect.runSync(StartMethod.available)
+
 describe("a program", () => {
   for (const method of ["threads", "spawn", "forkserver"]) {
     it.live(
@@ -143,6 +146,19 @@ describe("a program", () => {
         })), 40_000)
     }
   }
+
+  it.live.runIf(available.includes("forkserver"))(
+    "that is killed while its fork server loads leaves none, and no word of it",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const program = yield* run("forkServerOrphan")
+        yield* program.until(/^pid \d+$/)
+        yield* Effect.sync(() => program.process.kill("SIGKILL"))
+        yield* program.ended // the server has its output, too
+        assert.match(program.output(), /^pid \d+\n$/)
+      })),
+    40_000
+  )
 
   for (const method of ["threads", "spawn", "forkserver"]) {
     it.live(

@@ -15,8 +15,10 @@ export interface Report {
 }
 
 /** What is known of the surroundings of a call. */
+export type Method = "threads" | "spawn" | "forkserver"
+
 export interface Facts {
-  readonly method: "threads" | "spawn"
+  readonly method: Method
   readonly processes: number
   /** Processes that were killed from outside, also those that were just about to end. */
   readonly killed: ReadonlySet<number>
@@ -99,7 +101,7 @@ const isAnswer = ({ task }: CallPlan, item: ItemPlan, value: unknown): boolean =
 /** May it crash its worker, and fail for that? */
 const mayFailOfCrash = ({ method }: Facts, { retries }: CallPlan, { kind }: ItemPlan): boolean =>
   // another try may have been used up by a kill from outside
-  isCrash(kind) && (kind !== "exitsOnce" || retries === 0 || method === "spawn")
+  isCrash(kind) && (kind !== "exitsOnce" || retries === 0 || method !== "threads")
 
 const exitedWrongly = (facts: Facts, plan: CallPlan, item: ItemPlan, reason: ProcessError.WorkerExited): Verdict => {
   const { status } = reason
@@ -284,7 +286,7 @@ const broadcastVerdict = (facts: Facts, plan: CallPlan, { exit }: Report): Verdi
     }
     const { _tag } = reason.error.reason
     // a process may be killed while it comes up
-    if (_tag === "WorkerExited" || (_tag === "StartFailed" && facts.method === "spawn")) continue
+    if (_tag === "WorkerExited" || (_tag === "StartFailed" && facts.method !== "threads")) continue
     return `it cannot fail with ${_tag}`
   }
   return undefined

@@ -1,23 +1,24 @@
 /** A run: lanes of calls on three pools at once, kills from outside, and the laws that hold in the end. */
-import { Cause, Effect, Exit, Fiber, Option, Scope } from "effect"
-import type { Layer } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
+import type { Context } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import { Pool, StartMethod } from "../../src/index.ts"
+import type { ProcessError } from "../../src/index.ts"
 import { engineOf } from "../../src/internal/pool/engine.ts"
 import { tiny } from "../fixtures/chaos.ts"
 import { carryOut } from "./calls.ts"
 import { deathsOf, judge } from "./laws.ts"
-import type { Facts } from "./laws.ts"
+import type { Facts, Method } from "./laws.ts"
 import { calls, makeRandom } from "./plan.ts"
 import type { CallPlan, PoolName } from "./plan.ts"
 import { childPids, leftBehind, look, markOf, memoryInUse, warmUp } from "./surroundings.ts"
 import type { Memory } from "./surroundings.ts"
 
 export interface Options {
-  readonly method: "threads" | "spawn"
+  readonly method: Method
   readonly seed: number
   readonly seconds: number
 }
@@ -65,14 +66,28 @@ const processes = 2
 
 // ---------------------------------------------------------------------------------------------------- pools
 
+type Output = "captured" | "inherited"
+
+const preload = [new URL("../fixtures/chaos.ts", import.meta.url)]
+
 /** The output of "plain" is captured: what nobody catches is not printed. */
-const layers: Record<Options["method"], Record<"captured" | "inherited", Layer.Layer<StartMethod.StartMethod>>> = {
+const layers: Record<Method, Record<Output, Layer.Layer<StartMethod.StartMethod, ProcessError.ProcessError>>> = {
   threads: { captured: StartMethod.layerThreadsWith({ stdio: "capture" }), inherited: StartMethod.layerThreads },
-  spawn: { captured: StartMethod.layerSpawnWith({ stdio: "capture" }), inherited: StartMethod.layerSpawn }
+  spawn: { captured: StartMethod.layerSpawnWith({ stdio: "capture" }), inherited: StartMethod.layerSpawn },
+  forkserver: {
+    captured: StartMethod.layerForkServer({ preload, stdio: "capture" }),
+    inherited: StartMethod.layerForkServer({ preload })
+  }
 }
 
-const poolsOf = (method: Options["method"]) => {
-  const { captured, inherited } = layers[method]
+type Starters = Record<Output, Context.Context<StartMethod.StartMethod>>
+
+const startersOf = (method: Method): Effect.Effect<Starters, never, Scope.Scope> =>
+  Effect.orDie(
+    Effect.all({ captured: Layer.build(layers[method].captured), inherited: Layer.build(layers[method].inherited) })
+  )
+
+const poolsOf = ({ captured, inherited }: Starters) => {
   const options = { processes, gracePeriod: "60 millis", restartIntensity: { max: 1e6, within: "1 second" } } as const
   return {
     plain: Effect.provide(Pool.make({ ...options, name: "plain" }), captured),
@@ -86,8 +101,8 @@ const poolsOf = (method: Options["method"]) => {
 
 type Scopes = Record<PoolName, Scope.Closeable>
 
-const makePools = (method: Options["method"], scopes: Scopes) => {
-  const { fleeting, plain, recycled } = poolsOf(method)
+const makePools = (starters: Starters, scopes: Scopes) => {
+  const { fleeting, plain, recycled } = poolsOf(starters)
   const pools = {
     plain: Scope.provide(plain, scopes.plain),
     recycled: Scope.provide(recycled, scopes.recycled),
@@ -164,6 +179,12 @@ const lane = (world: World, plans: Plans, goesOn: () => boolean): Effect.Effect<
     step: () => {}
   })
 
+/** The children of a program are its workers, or the fork servers that are their parents. */
+const workersOf = ({ method }: World, others: ReadonlySet<number>): ReadonlyArray<number> => {
+  const own = childPids().filter((pid) => !others.has(pid))
+  return method === "forkserver" ? own.flatMap((pid) => childPids(pid)) : own
+}
+
 /** Kills a process now and then: one that runs, one that is idle, or one that comes up. */
 const killer = (
   world: World,
@@ -176,7 +197,7 @@ const killer = (
     while: goesOn,
     body: () => Effect.sleep(random.between(100, 600)),
     step: () => {
-      const pids = childPids().filter((pid) => !others.has(pid))
+      const pids = workersOf(world, others)
       if (pids.length === 0) return
       const pid = random.oneOf(pids)
       world.killed.add(pid)
@@ -220,7 +241,7 @@ const half = Effect.fnUntraced(function*(
 ) {
   const goesOn = untilHalf(world, number)
   const running = yield* Effect.forEach(plans, (one) => Effect.forkDetach(lane(world, one, goesOn)))
-  if (world.method === "spawn") running.push(yield* Effect.forkDetach(killer(world, number, others, goesOn)))
+  if (world.method !== "threads") running.push(yield* Effect.forkDetach(killer(world, number, others, goesOn)))
   yield* awaitAll(world, running, world.seconds * 500 * mostTimes + patienceMillis)
   if (world.wrong.length === 0) yield* atRest(world)
 })
@@ -284,8 +305,8 @@ const temporaryFolder = Effect.acquireRelease(
 )
 
 /** One pool of the kind before anything is counted: what is loaded once is loaded then. */
-const rehearse = (method: Options["method"]): Effect.Effect<void> =>
-  Effect.all(poolsOf(method), { concurrency: "unbounded" }).pipe(
+const rehearse = (starters: Starters): Effect.Effect<void> =>
+  Effect.all(poolsOf(starters), { concurrency: "unbounded" }).pipe(
     Effect.flatMap((pools) => Effect.forEach(Object.values(pools), (pool) => Pool.map(pool, tiny, [1, 2, 3]))),
     Effect.scoped,
     Effect.andThen(warmUp),
@@ -306,7 +327,8 @@ export const run = (options: Options): Effect.Effect<Outcome> =>
     const mark = markOf(options.seed)
     const others = new Set(childPids())
     yield* inEnvironment(mark)
-    yield* rehearse(options.method)
+    const starters = yield* startersOf(options.method)
+    yield* rehearse(starters)
     const before = look(mark)
     const folder = yield* temporaryFolder
     const scopes = { plain: yield* Scope.make(), recycled: yield* Scope.make(), fleeting: yield* Scope.make() }
@@ -315,7 +337,7 @@ export const run = (options: Options): Effect.Effect<Outcome> =>
       ...options,
       facts: { method: options.method, processes, killed, blamed: new Map(), timeouts: 0, ended: new Set() },
       killed,
-      pools: yield* makePools(options.method, scopes),
+      pools: yield* makePools(starters, scopes),
       folder,
       wrong: [],
       pending: new Map(),

@@ -23,10 +23,10 @@ const textOf = (file: string): string => {
   }
 }
 
-/** The processes that this one has started, also those that are not up yet. */
-export const childPids = (): ReadonlyArray<number> =>
-  entries("/proc/self/task").flatMap((thread) =>
-    textOf(`/proc/self/task/${thread}/children`).split(" ").filter((pid) => pid !== "").map(Number)
+/** The processes that this one, or another, has started, also those that are not up yet. */
+export const childPids = (of: number | "self" = "self"): ReadonlyArray<number> =>
+  entries(`/proc/${of}/task`).flatMap((thread) =>
+    textOf(`/proc/${of}/task/${thread}/children`).split(" ").filter((pid) => pid !== "").map(Number)
   )
 
 /** The processes with this in their environment: children, and children of children that have lost their parent. */

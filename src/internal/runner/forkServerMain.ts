@@ -49,6 +49,14 @@ const becomeServer = (): void =>
     notice: () => {}
   })
 
+const say = (record: Uint8Array): void => {
+  try {
+    writeSync(events, record)
+  } catch {
+    process.exit(1) // nobody is left whom it could serve
+  }
+}
+
 const load = async (): Promise<void> => {
   enableCompileCache?.()
   // what a child loads when its first task needs it
@@ -56,7 +64,7 @@ const load = async (): Promise<void> => {
   const { preloadAll } = await import("./preload.ts") // no copy needs it
   await preloadAll(
     preload,
-    (specifier) => writeSync(events, textRecord("Loading", specifier)),
+    (specifier) => say(textRecord("Loading", specifier)),
     (why) => refuse("Failed", why)
   )
 }
@@ -78,7 +86,7 @@ const beChild = ({ bytes, fds }: ForkOrder): void => {
 }
 
 const refuse = (kind: "Failed" | "Unsafe", { message, stack }: Refusal): void => {
-  writeSync(events, textRecord(kind, message, stack))
+  say(textRecord(kind, message, stack))
   process.exit(1)
 }
 
