@@ -259,6 +259,25 @@ static int has_foreign;
 
 const char *trouble_code(void) { return has_foreign ? "ERR_FORK_THREAD" : "ERR_FORK_UNSAFE"; }
 
+static void describe_foreign(char *text, size_t size, const char *name) {
+  snprintf(text, size, "the process has a thread of its own that a copy would lack, \"%s\"%s", name,
+           strcmp(name, "InspectorIo") == 0 ? " (the debugger: start it without --inspect)" : "");
+}
+
+/* Empty where there is none. */
+static void find_foreign(char *text, size_t size) {
+  char name[NAME_BYTES] = "";
+  int foreign = 0;
+  text[0] = 0;
+  for (int i = 0; i < PATIENCE_MILLIS / 10; i++) {
+    Verdict verdict = judge_all(name);
+    if (verdict == IDLE || verdict == UNKNOWN) return;
+    foreign = verdict == FOREIGN ? foreign + 1 : 0;
+    if (foreign == FOREIGN_LOOKS) return describe_foreign(text, size, name);
+    usleep(1000);
+  }
+}
+
 static const char *find_threads(void) {
   static char trouble[160];
   has_foreign = 0;
@@ -275,15 +294,15 @@ static const char *find_threads(void) {
           break;
         }
         has_foreign = 1;
-        snprintf(trouble, sizeof trouble, "the process has a thread of its own that a copy would lack, \"%s\"%s", name,
-                 strcmp(name, "InspectorIo") == 0 ? " (the debugger: start it without --inspect)" : "");
+        describe_foreign(trouble, sizeof trouble, name);
         return trouble;
       case BUSY:
         foreign = 0;
         usleep(1000);
     }
   }
-  snprintf(trouble, sizeof trouble, "the thread \"%s\" of the process has been busy for %d ms", name, PATIENCE_MILLIS);
+  snprintf(trouble, sizeof trouble, "the thread \"%s\" of the process has been busy for %d ms%s", name, PATIENCE_MILLIS,
+           strncmp(name, "v8:Prof", 7) == 0 ? " (the profiler: start it without --cpu-prof)" : "");
   return trouble;
 }
 
@@ -517,6 +536,10 @@ static const char *why_never(void) {
 static const char *why_never(void) { return "it is for x64 processors"; }
 const char *stop_threads(void) { return why_never(); }
 const char *trouble_code(void) { return "ERR_FORK_UNSAFE"; }
+static void find_foreign(char *text, size_t size) {
+  (void)size;
+  text[0] = 0;
+}
 void release_threads(void) {}
 pid_t fork_process(void *loop) {
   (void)loop;
@@ -536,6 +559,15 @@ static napi_value why_no_fork(napi_env env, napi_callback_info info) {
   return napi_create_string_utf8(env, why == NULL ? "" : why, NAPI_AUTO_LENGTH, &result) == napi_ok ? result : NULL;
 }
 
+/* foreignThread(): string, empty when there is no thread that a copy would lack */
+static napi_value foreign_thread(napi_env env, napi_callback_info info) {
+  (void)info;
+  char text[160];
+  find_foreign(text, sizeof text);
+  napi_value result;
+  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result) == napi_ok ? result : NULL;
+}
+
 /* exitNow(code): ends the process; nothing is flushed, joined or told */
 static napi_value exit_now(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -547,5 +579,6 @@ static napi_value exit_now(napi_env env, napi_callback_info info) {
 
 void define_fork(napi_env env, napi_value exports) {
   define_function(env, exports, "whyNoFork", why_no_fork);
+  define_function(env, exports, "foreignThread", foreign_thread);
   define_function(env, exports, "exitNow", exit_now);
 }

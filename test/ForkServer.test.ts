@@ -79,14 +79,20 @@ describe.runIf(available)("a fork server", () => {
       assert.include((cause as Error).stack, "throwing.ts:")
       const exits = yield* refusal({ preload: [preload("exits")] })
       assert.strictEqual(exits._tag, "StartFailed")
-      assert.match(exits.message, /exits\.ts" could not be preloaded: it ended the fork server, with code 3\.$/)
+      assert.match(
+        exits.message,
+        /exits\.ts" could not be preloaded: the fork server was ended meanwhile, with code 3\.$/
+      )
       const stuck = yield* refusal({ preload: [preload("stuck")] })
       assert.match(
         stuck.message,
         /stuck\.ts" could not be preloaded: it awaits something .* that nothing can bring about any more\.$/
       )
       const late = yield* refusal({ preload: [preload("throws")] })
-      assert.match(late.message, /throws\.ts" could not be preloaded: an uncaught error: too late$/)
+      assert.match(
+        late.message,
+        /throws\.ts" could not be preloaded: meanwhile this was thrown, and nobody caught it: too late$/
+      )
     }), limit)
 
   it.live("one that leaves open what copies would share is named, with what it leaves", () =>
@@ -95,20 +101,37 @@ describe.runIf(available)("a fork server", () => {
         refusal({ preload: ["node:fs", preload(name)], extendEnv })
       for (
         const [reason, what] of [
-          [yield* left("server"), /server\.ts" could not be preloaded: .* leaves open a server that listens,/],
-          [yield* left("server", { CLOSES: "unref" }), /server\.ts" could not be preloaded: .* leaves open a socket,/],
-          [yield* left("child"), /child\.ts" could not be preloaded: .* a child process/],
-          [yield* left("thread"), /thread .* that a copy would lack.* a preloaded module has started it/],
           [
-            yield* left("thread", { HIDDEN: "yes" }),
-            /thread .* that a copy would lack.* a preloaded module has started it/
-          ]
+            yield* left("server"),
+            /server\.ts" could not be preloaded: .* open after its import: a server that listens\./
+          ],
+          [
+            yield* left("server", { CLOSES: "unref" }),
+            /server\.ts" could not be preloaded: .* open after its import: a socket that nothing waits for/
+          ],
+          [yield* left("child"), /child\.ts" could not be preloaded: .* a child process/],
+          [yield* left("thread"), /thread\.ts" could not be preloaded: the process has a thread of its own .*"own"/]
         ] as const
       ) {
         assert.strictEqual(reason._tag, "StartFailed")
         assert.match(reason.message, what)
       }
     }), 2 * limit)
+
+  it.live(
+    "is not available where a thread was there before anything was loaded: its preloads are not blamed",
+    () =>
+      Effect.gen(function*() {
+        const loader = fileURLToPath(new URL("./fixtures/loader.ts", import.meta.url))
+        const reason = yield* refusal({ preload: ["node:fs"], execArgv: ["--import", loader] })
+        assert.strictEqual(reason._tag, "StartMethodUnavailable")
+        assert.match(
+          reason.message,
+          /the process has a thread of its own that a copy would lack, ".*"\. Use StartMethod\.layerSpawn/
+        )
+      }),
+    limit
+  )
 
   it.live("one may have timers that go on, and close what it has opened a moment later", () =>
     Effect.gen(function*() {

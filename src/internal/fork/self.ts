@@ -5,12 +5,12 @@ import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import { wordsOf } from "../codec/errors.ts"
 import { abandonHubs } from "../hub/hubs.ts"
+import { markCopied } from "../memory/copied.ts"
 import { native } from "../memory/native.ts"
 import type { Native } from "../memory/native.ts"
 import { strain } from "../runner/probe.ts"
 import { prepareRebirth } from "../runner/rebirth.ts"
 import type { Rebirth } from "../runner/rebirth.ts"
-import { markCopied } from "../memory/copied.ts"
 import { refuseChildren } from "./childless.ts"
 import { writeAtOnce } from "./output.ts"
 import type { Forked } from "./server.ts"
@@ -43,6 +43,8 @@ export const forkSelf = (addon: Native, kept: ReadonlyArray<number>, live: (pid:
   return addon.exitNow(1)
 }
 
+const whyAborted = "Has it started a process or a thread? A copy of a process (start method \"fork\") cannot."
+
 /** How often is looked whether a copy that has closed its channel has ended, too. */
 const lookMillis = 1
 
@@ -54,7 +56,8 @@ export const watchCopy = (addon: Native, pid: number, channel: Socket): Forked =
       const status = addon.reap(pid)
       if (status === undefined) return void setTimeout(look, lookMillis)
       isReaped = true
-      listener(decodeStatus(status), "")
+      const how = decodeStatus(status)
+      listener(how, how._tag === "Signaled" && how.signal === "SIGABRT" ? whyAborted : "")
     }
     channel.once("close", look)
   }

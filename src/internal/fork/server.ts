@@ -257,7 +257,7 @@ const makeServer = (addon: Native, child: ChildProcess, control: number, startMi
   })
   const onRecord = (record: ServerRecord): void => {
     if (record._tag === "Heard") return sendHeld()
-    if (record._tag === "Loading") return void (loading = record.message)
+    if (record._tag === "Loading") return void (loading = record.message === "" ? undefined : record.message)
     if (record._tag !== "Forked" && record._tag !== "Exited") return firstWord.resolve(record)
     const copy = copies.get(record.id)
     if (copy === undefined) return

@@ -5,6 +5,7 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { describeStatus } from "../start/child.ts"
 import type { CopyOrder } from "./order.ts"
 import { wordsOf } from "../codec/errors.ts"
+import { NoServer } from "./server.ts"
 import type { Forked, ForkServer } from "./server.ts"
 
 /** How long it may take. */
@@ -24,10 +25,11 @@ export const tryCopy = async (server: ForkServer, startMillis: number): Promise<
   } catch (cause) {
     return `no copy could be made: ${wordsOf(cause).replace(/\.$/, "")}`
   }
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const deadline = setTimeout(() => {
-      resolve(`a copy that was tried did not end within ${limitMillis} ms`)
       copy.kill("SIGKILL")
+      if (limitMillis === trialMillis) return resolve(`a copy that was tried did not end within ${limitMillis} ms`)
+      reject(new NoServer(`a first copy did not end within ${limitMillis} ms. To wait longer, raise startTimeout.`))
     }, limitMillis)
     copy.onEnd((status) => {
       clearTimeout(deadline)

@@ -53,6 +53,8 @@ export interface Native {
   readonly sendPacket: (socket: number, bytes: Buffer, fds: ReadonlyArray<number>) => boolean
   /** Why this executable cannot make copies of its process, whatever its flags; empty when it can. */
   readonly whyNoFork: () => string
+  /** Says what thread of this process a copy would lack; empty where there is none. */
+  readonly foreignThread: () => string
   /**
    * Makes copies of this process on request, and returns in each of them; here it does not return. Throws, with the code
    * ERR_FORK_UNSAFE, when a copy would not live (ERR_FORK_THREAD: for a thread that it would lack).
@@ -74,7 +76,7 @@ interface Loaded {
   readonly absent: string
 }
 
-const version = 3
+const version = 4
 
 const fileName = "effect-multiprocessing.node"
 

@@ -7,6 +7,7 @@ import { stackOf } from "../codec/errors.ts"
 import type { Channel } from "../channel/Channel.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
 import { setChildGlobal } from "./childGlobal.ts"
+import { whenWritten } from "./output.ts"
 import { startSession } from "./session.ts"
 import type { SessionHost } from "./session.ts"
 
@@ -18,20 +19,6 @@ export interface ChildOptions {
   readonly stop: () => void
   /** Called before anything of the user runs. May give another place in which the run is noted from then on. */
   readonly onUserCode: () => Int32Array | undefined
-}
-
-/** A pipe takes 64 KB at once: the rest waits until it is read, and `process.exit` would drop it. */
-const whenWritten = (then: () => void): void => {
-  const streams = [process.stdout, process.stderr].filter(({ destroyed, writableLength }) =>
-    !destroyed && writableLength > 0
-  )
-  let left = streams.length
-  if (left === 0) return then()
-  // all that was written before goes first; nobody may be there to read it
-  const onWritten = (): void => {
-    if (--left === 0) then()
-  }
-  for (const stream of streams) stream.write("", onWritten)
 }
 
 /** Runs the session that is this child's purpose. */

@@ -10,7 +10,7 @@ import { serverFlags } from "../fork/flags.ts"
 import type { CopyOrder } from "../fork/order.ts"
 import { textRecord } from "../fork/records.ts"
 import { native } from "../memory/native.ts"
-import type { ForkOrder, NativeError } from "../memory/native.ts"
+import type { ForkOrder, Native } from "../memory/native.ts"
 import { openWord } from "../memory/words.ts"
 import { runChild } from "./child.ts"
 import { setChildGlobal } from "./childGlobal.ts"
@@ -57,16 +57,21 @@ const say = (record: Uint8Array): void => {
   }
 }
 
-const load = async (): Promise<void> => {
+/** Gives a last look at what would be copied. */
+const load = async (addon: Native): Promise<() => Refusal | undefined> => {
   enableCompileCache?.()
   // what a child loads when its first task needs it
   await Promise.all([import("./effects.ts"), import("../handles/openers.ts"), import("../start/launchers.ts")])
   const { preloadAll } = await import("./preload.ts") // no copy needs it
-  await preloadAll(
-    preload,
-    (specifier) => say(textRecord("Loading", specifier)),
-    (why) => refuse("Failed", why)
-  )
+  // a debugger, or a loader of modules
+  const thread = addon.foreignThread()
+  if (thread !== "") refuse("Unsafe", { message: thread, stack: undefined })
+  return preloadAll({
+    specifiers: preload,
+    foreignThread: addon.foreignThread,
+    onLoading: (specifier) => say(textRecord("Loading", specifier)),
+    refuse: (why) => refuse("Failed", why)
+  })
 }
 
 const beChild = ({ bytes, fds }: ForkOrder): void => {
@@ -90,26 +95,14 @@ const refuse = (kind: "Failed" | "Unsafe", { message, stack }: Refusal): void =>
   process.exit(1)
 }
 
-const refuseFor = (cause: unknown): void => {
-  const message = wordsOf(cause)
-  if ((cause as NativeError).code !== "ERR_FORK_THREAD" || preload.length === 0) {
-    return refuse("Unsafe", { message, stack: undefined })
-  }
-  refuse("Failed", {
-    message: `${message}: a preloaded module has started it. Start threads in a task or in an initializer.`,
-    stack: undefined
-  })
-}
-
-const serve = (): void => {
-  const addon = native()!
+const serve = (addon: Native): void => {
   const { become } = prepareRebirth(addon.exitNow)
   forgetFlags(serverFlags)
   let order: ForkOrder
   try {
     order = addon.serveForks(control, events, graceMillis)
   } catch (cause) {
-    return refuseFor(cause)
+    return refuse("Unsafe", { message: wordsOf(cause), stack: undefined })
   }
   // ------ from here on this is a copy
   become()
@@ -117,5 +110,12 @@ const serve = (): void => {
 }
 
 becomeServer()
-// not within a promise's job: a copy must begin with none that waits
-void load().then(() => setImmediate(serve))
+const addon = native()!
+void load(addon).then((look) =>
+  // not within a promise's job: a copy must begin with none that waits
+  setImmediate(() => {
+    const why = look()
+    if (why !== undefined) return refuse("Failed", why)
+    serve(addon)
+  })
+)

@@ -2,6 +2,7 @@
  * What a fork server loads before it makes copies: one module after the other, each with a look at what it leaves behind.
  */
 import { readdirSync, readlinkSync } from "node:fs"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { isError, stackOf, wordsOf } from "../codec/errors.ts"
 
@@ -11,13 +12,31 @@ export interface Refusal {
   readonly stack: string | undefined
 }
 
+export interface PreloadOptions {
+  readonly specifiers: ReadonlyArray<string>
+  /** What speaks of a thread that copies would lack; empty where there is none. */
+  readonly foreignThread: () => string
+  /** Called before each is loaded, and with an empty name after the last. */
+  readonly onLoading: (specifier: string) => void
+  /** Does not return. */
+  readonly refuse: (why: Refusal) => void
+}
+
+// ---------------------------------------------------------------------------------------------------- what is open
+
+/** What this process waits for, and its sockets, which it need not wait for. */
+interface Open {
+  readonly active: ReadonlyArray<string>
+  readonly sockets: ReadonlySet<string>
+}
+
 const settleMillis = 1000
 const lookMillis = 5
 
-/** Node's names for what a loop waits for. */
+/** By Node's names. */
 const names: Readonly<Record<string, string>> = {
   FSEventWrap: "a watched file",
-  HTTPINCOMINGMESSAGE: "a connection",
+  MessagePort: "a port that is listened to (MessageChannel, BroadcastChannel)",
   PipeServerWrap: "a server that listens",
   PipeWrap: "a connection",
   ProcessWrap: "a child process",
@@ -30,9 +49,9 @@ const names: Readonly<Record<string, string>> = {
 /** They run in each copy as they would have run here. */
 const mayStay = new Set(["Immediate", "Timeout"])
 
-const openSockets = (): ReadonlySet<string> => {
+const socketsOf = (fds: ReadonlyArray<string>): ReadonlySet<string> => {
   const sockets = new Set<string>()
-  for (const fd of readdirSync("/proc/self/fd")) {
+  for (const fd of fds) {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`)
       if (target.startsWith("socket:")) sockets.add(target)
@@ -43,40 +62,39 @@ const openSockets = (): ReadonlySet<string> => {
   return sockets
 }
 
-/** What was open before anything was loaded. */
-interface Before {
-  readonly active: ReadonlyArray<string>
-  readonly sockets: ReadonlySet<string>
-}
-
-const openNow = (): Before => {
+const openNow = (): Open => {
   // they are open from their first use on
   void process.stdout
   void process.stderr
-  return { active: process.getActiveResourcesInfo(), sockets: openSockets() }
+  return { active: process.getActiveResourcesInfo(), sockets: socketsOf(readdirSync("/proc/self/fd")) }
 }
 
-const leftOpen = (before: Before): ReadonlyArray<string> => {
+const leftSince = (before: Open): ReadonlyArray<string> => {
+  const now = openNow()
   const known = [...before.active]
-  const active = process.getActiveResourcesInfo().filter((name) => {
+  const active = now.active.filter((name) => {
     const at = known.indexOf(name)
     if (at >= 0) known.splice(at, 1)
     return at < 0 && !mayStay.has(name)
   })
   if (active.length > 0) return [...new Set(active.map((name) => names[name] ?? name))]
-  // nothing waits for these: a connection that is kept for the next request, say
-  return [...openSockets()].some((socket) => !before.sockets.has(socket)) ? ["a socket"] : []
+  const isMore = [...now.sockets].some((socket) => !before.sockets.has(socket))
+  return isMore ? ["a socket that nothing waits for (fetch keeps its connections for a while)"] : []
 }
 
-/** What is on its way has a moment. */
-const whatStays = async (before: Before): Promise<ReadonlyArray<string>> => {
+/** What was begun in the last turn is open now; what is on its way to its end has a moment. */
+const whatStays = async (before: Open): Promise<ReadonlyArray<string>> => {
+  await setImmediate()
+  await setImmediate()
   const deadline = performance.now() + settleMillis
   for (;;) {
-    const open = leftOpen(before)
-    if (open.length === 0 || performance.now() > deadline) return open
-    await new Promise((resolve) => setTimeout(resolve, lookMillis))
+    const left = leftSince(before)
+    if (left.length === 0 || performance.now() > deadline) return left
+    await setTimeout(lookMillis)
   }
 }
+
+// ---------------------------------------------------------------------------------------------------- messages
 
 /** A name as it would be imported by a file in the program's directory. */
 const urlOf = (specifier: string): string =>
@@ -91,7 +109,7 @@ interface NotFound extends Error {
 }
 
 /** Undefined where it is another module that could not be found. */
-const whyNotFound = (specifier: string, { code, url }: NotFound, message: string): string | undefined => {
+const whyNotFound = (specifier: string, { code, message, url }: NotFound): string | undefined => {
   if (code !== "ERR_MODULE_NOT_FOUND") return undefined
   if (url === undefined && message.endsWith("/program.js")) {
     return `there is no package of that name in ${process.cwd()} or above. A file is named by its URL, or by a path that begins with "./".`
@@ -100,58 +118,86 @@ const whyNotFound = (specifier: string, { code, url }: NotFound, message: string
 }
 
 const whyFailed = (specifier: string, cause: unknown): Refusal => {
-  const message = wordsOf(cause)
-  const absence = isError(cause) ? whyNotFound(specifier, cause, message) : undefined
+  if (!isError(cause)) return { message: said(specifier, `it has thrown ${wordsOf(cause)}.`), stack: undefined }
+  const absence = whyNotFound(specifier, cause)
   return absence === undefined
-    ? { message: said(specifier, message), stack: stackOf(cause) }
+    ? { message: said(specifier, wordsOf(cause)), stack: stackOf(cause) }
     : { message: said(specifier, absence), stack: undefined }
 }
 
-/** `refuse` does not return. */
-export const preloadAll = async (
-  specifiers: ReadonlyArray<string>,
-  tell: (specifier: string) => void,
-  refuse: (why: Refusal) => void
-): Promise<void> => {
-  let current = ""
-  let uncaught: unknown
+const whyOpen = (left: ReadonlyArray<string>): string =>
+  `this is open after its import: ${left.join(", ")}. Copies would share it, or would never end. ` +
+  "Open it in a task or in an initializer, or close it before."
+
+const refusal = (message: string): Refusal => ({ message, stack: undefined })
+
+// ---------------------------------------------------------------------------------------------------- loading
+
+/** Tells why the process ends while something is loaded. What is given stops that. */
+const watchEnd = (loading: () => string, refuse: PreloadOptions["refuse"]): () => void => {
+  let uncaught: { readonly cause: unknown } | undefined
   let isStuck = false
   const onUncaught = (cause: unknown): void => {
-    uncaught = cause
+    uncaught = { cause }
+    // somebody has handled it, if the loop goes on
+    void setImmediate().then(() => uncaught = undefined)
   }
   const onStuck = (): void => {
     isStuck = true
   }
   const onExit = (code: number): void => {
     if (uncaught !== undefined) {
-      return refuse({ message: said(current, `an uncaught error: ${wordsOf(uncaught)}`), stack: stackOf(uncaught) })
+      const { cause } = uncaught
+      const why = `meanwhile this was thrown, and nobody caught it: ${wordsOf(cause)}`
+      return refuse({ message: said(loading(), why), stack: stackOf(cause) })
     }
     const why = isStuck
       ? "it awaits something at its top level that nothing can bring about any more."
-      : `it ended the fork server, with code ${code}.`
-    refuse({ message: said(current, why), stack: undefined })
+      : `the fork server was ended meanwhile, with code ${code}.`
+    refuse(refusal(said(loading(), why)))
   }
-  const before = openNow()
   process.on("uncaughtExceptionMonitor", onUncaught)
   process.on("beforeExit", onStuck)
   process.on("exit", onExit)
-  try {
-    for (const specifier of specifiers) {
-      tell(current = specifier)
-      await import(urlOf(specifier))
-      const open = await whatStays(before)
-      if (open.length > 0) {
-        process.off("exit", onExit)
-        const why = `its import has ended, and leaves open ${open.join(", ")}, which all copies would share. ` +
-          "Open it in a task or in an initializer, or close it before."
-        return refuse({ message: said(specifier, why), stack: undefined })
-      }
-    }
-  } catch (cause) {
+  return () => {
+    process.off("uncaughtExceptionMonitor", onUncaught)
+    process.off("beforeExit", onStuck)
     process.off("exit", onExit)
-    return refuse(whyFailed(current, cause))
   }
-  process.off("uncaughtExceptionMonitor", onUncaught)
-  process.off("beforeExit", onStuck)
-  process.off("exit", onExit)
+}
+
+const loadOne = async (specifier: string, before: Open, foreignThread: () => string): Promise<Refusal | undefined> => {
+  try {
+    await import(urlOf(specifier))
+  } catch (cause) {
+    return whyFailed(specifier, cause)
+  }
+  const left = await whatStays(before)
+  if (left.length > 0) return refusal(said(specifier, whyOpen(left)))
+  const thread = foreignThread()
+  return thread === ""
+    ? undefined
+    : refusal(said(specifier, `${thread}. Start threads in a task or in an initializer.`))
+}
+
+/** Gives a look at what has been opened since then by any of them. */
+export const preloadAll = async (
+  { foreignThread, onLoading, refuse, specifiers }: PreloadOptions
+): Promise<() => Refusal | undefined> => {
+  let loading = ""
+  const before = openNow()
+  const stopWatching = watchEnd(() => loading, refuse)
+  for (const specifier of specifiers) {
+    onLoading(loading = specifier)
+    const why = await loadOne(specifier, before, foreignThread)
+    if (why === undefined) continue
+    stopWatching()
+    refuse(why)
+  }
+  stopWatching()
+  onLoading("")
+  return () => {
+    const left = leftSince(before)
+    return left.length === 0 ? undefined : refusal(`Of what was preloaded, ${whyOpen(left)}`)
+  }
 }

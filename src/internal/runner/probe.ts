@@ -62,8 +62,11 @@ const check = async (): Promise<void> => {
   if (sum !== 3) throw new Error(`1 + 2 is ${sum}`)
 }
 
-/** Its end is the natural one, unless a timer of a preloaded module goes on. */
+/** They may be there of a preloaded module, and go on. */
+const timers = new Set(["Immediate", "Timeout"])
+
+/** Its end is the natural one, where no timer goes on. */
 export const probe = (): void =>
   void check().then(() => {
-    if (process.getActiveResourcesInfo().includes("Timeout")) process.exit()
+    if (process.getActiveResourcesInfo().some((name) => timers.has(name))) process.exit()
   })

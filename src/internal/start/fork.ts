@@ -20,6 +20,7 @@ import { setChildGlobal } from "../runner/childGlobal.ts"
 import { defaultStartMillis, launchChild } from "./child.ts"
 import { bodyOf, makeEnds, released } from "./copies.ts"
 import type { Body, Launcher } from "./Launcher.ts"
+import { copyStartsNothing } from "./service.ts"
 import { creator } from "./tree.ts"
 
 const unavailable = (why: string): ProcessError =>
@@ -35,8 +36,6 @@ const isUnsafe = (cause: unknown): boolean => {
   const code = (cause as Partial<NativeError> | undefined)?.code
   return code === "ERR_FORK_UNSAFE" || code === "ERR_FORK_THREAD"
 }
-
-const nested = unavailable("this process is such a copy itself, and a copy starts no children")
 
 const makeBody = (boot: Boot): Body => {
   const addon = native()!
@@ -78,7 +77,7 @@ const makeBody = (boot: Boot): Body => {
 /** Whether it can be had here. */
 export const openFork: Effect.Effect<void, ProcessError> = Effect.gen(function*() {
   yield* creator("StartMethod.layerFork", "fork")
-  if (isCopy()) return yield* nested
+  if (isCopy()) return yield* copyStartsNothing()
   const why = whyUnavailable() ?? (isMainThread ? undefined : "it is for the main thread of a program") ??
     (yield* tryFork)
   if (why !== undefined) return yield* unavailable(why)
@@ -90,7 +89,7 @@ export const forkLauncher: Launcher = {
   options: undefined,
   launch: (boot) =>
     Effect.suspend(() => {
-      if (isCopy()) return Effect.fail(nested)
+      if (isCopy()) return Effect.fail(copyStartsNothing())
       let unsafe: ProcessError | undefined
       const launched = launchChild(boot, defaultStartMillis, () => {
         try {

@@ -4,6 +4,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { ProcessError, StartMethodUnavailable } from "../../ProcessError.ts"
+import { isCopy } from "../memory/copied.ts"
 import type { Boot } from "../protocol/messages.ts"
 import type { Border } from "../codec/values.ts"
 import type { Launcher } from "./Launcher.ts"
@@ -47,6 +49,16 @@ export const launcherOf = (service: StartMethod["Service"]): Launcher => {
   )
 }
 
+export const copyStartsNothing = (): ProcessError =>
+  new ProcessError({
+    reason: new StartMethodUnavailable({
+      startMethod: "fork",
+      message:
+        `This is a copy of a process (start method "fork"), and a copy starts no children. Start them in the process ` +
+        "that was copied, or use StartMethod.layerForkServer or StartMethod.layerSpawn."
+    })
+  })
+
 export interface Launchers {
   readonly launcherFor: (name: Name, options: unknown) => Launcher
 }
@@ -64,7 +76,7 @@ export const childStartMethod = (
     border: { sharesMemory: border.sharesMemory },
     options: boot.startOptions,
     launch: (order) =>
-      Effect.flatMap(
+      isCopy() ? Effect.fail(copyStartsNothing()) : Effect.flatMap(
         Effect.promise(launchers),
         ({ launcherFor }) => (launcher ??= launcherFor(startMethod, boot.startOptions)).launch(order)
       )

@@ -2,6 +2,7 @@
  * Children that are threads of this process (`node:worker_threads`). Each has a message port of its own, so that a task
  * may use the thread's `parentPort` as it likes.
  */
+import type { Readable } from "node:stream"
 import { MessageChannel, Worker } from "node:worker_threads"
 import type { ResourceLimits, WorkerOptions } from "node:worker_threads"
 import type { ExitStatus } from "../../ProcessError.ts"
@@ -33,6 +34,21 @@ export const workerOptions = (options: ThreadOptions): WorkerOptions => {
   }
 }
 
+const forwarded = new WeakSet<Readable>()
+let isWatching = false
+
+/** When the program's stdout or stderr breaks, Node leaves what threads write to it unread, and they would wait for it. */
+const readAnyway = ({ stderr, stdout }: Worker): void => {
+  forwarded.add(stdout).add(stderr)
+  if (isWatching) return
+  isWatching = true
+  const onUnpipe = (source: Readable): void => {
+    if (forwarded.has(source)) source.resume()
+  }
+  process.stdout.on("unpipe", onUnpipe)
+  process.stderr.on("unpipe", onUnpipe)
+}
+
 const makeBody = (options: ThreadOptions, boot: Boot): Body => {
   const { port1, port2 } = new MessageChannel()
   const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
@@ -43,6 +59,7 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
     transferList: [port2],
     ...workerOptions(options)
   })
+  if (!captured) readAnyway(worker)
   const channel = fromMessagePort<ToChild, ToParent>(port1)
   const stderr = captured ? capture(worker.stderr, boot.once) : undefined
   let error = ""

@@ -34,8 +34,8 @@ export const owned = <H>(what: string, make: () => Owned<H>): Effect.Effect<H, P
 
 const whyClosed = (): string =>
   isCopy()
-    ? `this is a copy of the process that had it (start method "fork"), and a copy is connected to nothing. What is in shared ` +
-      "memory works here, as SharedValue and SharedArray; for the rest use StartMethod.layerForkServer or StartMethod.layerSpawn."
+    ? `it cannot be used in a copy of a process (start method "fork"), which is connected to nothing. SharedValue and ` +
+      "SharedArray work here; for the rest use StartMethod.layerForkServer or StartMethod.layerSpawn."
     : "the scope that made it has ended, or the process of its owner. Keep that scope open while others use it."
 
 /** The owner's scope has ended, or its process. */
