@@ -14,7 +14,10 @@ const sizes = {
 type Row = readonly [name: string, arm: string, role: Contender["role"], variant?: string]
 
 const ours: ReadonlyArray<Row> = [["ours, `send` and `receive`", "ours.ts", "ours"]]
-const oursStreamed: Row = ["ours, `toSink` and `toStream`", "ours.ts", "ours", "stream"]
+const oursStreamed: ReadonlyArray<Row> = [
+  ["ours, `toSink` and `toStream`", "ours.ts", "ours", "stream"],
+  ["ours, `toSink` and `toStream` in chunks of 1024", "ours.ts", "ours", "stream, in chunks"]
+]
 
 const rivals: ReadonlyArray<Row> = [
   ["Python, `send_bytes` and `recv_bytes`", "python.py", "rival", "bytes"],
@@ -65,11 +68,11 @@ export const workload: Workload = {
     ...[names.pingPong, names.large, names.huge, names.streamedThreads, names.pingPongThreads].map((name) => ({ name }))
   ],
   contenders: [
-    ...group(names.streamed, sizes.streamed, "processes", [...ours, oursStreamed, ...rivals, json, socket, batched]),
+    ...group(names.streamed, sizes.streamed, "processes", [...ours, ...oursStreamed, ...rivals, json, socket, batched]),
     ...group(names.pingPong, sizes.pingPong, "processes", [...ours, ...rivals, json, socket]),
-    ...group(names.large, sizes.large, "processes", [...ours, oursStreamed, ...rivals, json, socket]),
+    ...group(names.large, sizes.large, "processes", [...ours, ...oursStreamed, ...rivals, json, socket]),
     ...group(names.huge, sizes.huge, "processes", [...ours, ...rivals, socket]),
-    ...group(names.streamedThreads, sizes.streamed, "threads", [...ours, oursStreamed, port]),
+    ...group(names.streamedThreads, sizes.streamed, "threads", [...ours, ...oursStreamed, port]),
     ...group(names.pingPongThreads, sizes.pingPong, "threads", [...ours, port])
   ]
 }

@@ -3,16 +3,19 @@ import { queue } from "./orders.ts"
 
 type Row = readonly [name: string, arm: string, role: Contender["role"], variant?: string]
 
-const oneByOne: Row = ["ours, `offer` and `take`", "ours.ts", "ours"]
-const many: Row = ["ours, `offerAll` and `toStream`", "ours.ts", "ours", "many"]
+const oneByOne: ReadonlyArray<Row> = [["ours, `offer` and `take`", "ours.ts", "ours"]]
+const many: ReadonlyArray<Row> = [
+  ["ours, `offerAll` and `toStream`", "ours.ts", "ours", "many"],
+  ["ours, `offerAll` and `toStream` in chunks of 1024", "ours.ts", "ours", "many, in chunks"]
+]
 const python = "Python, `Queue`"
 const rivals: ReadonlyArray<Row> = [
   [python, "python.py", "rival"],
   ["Python, `SimpleQueue`", "python.py", "rival", "SimpleQueue"]
 ]
 
-const group = (name: string, each: number, items: number, ours: Row) =>
-  [ours, ...rivals].map(([contender, arm, role, variant]): Contender => ({
+const group = (name: string, each: number, items: number, ours: ReadonlyArray<Row>) =>
+  [...ours, ...rivals].map(([contender, arm, role, variant]): Contender => ({
     name: contender,
     arm,
     role,
@@ -42,7 +45,7 @@ export const workload: Workload = {
   about: [
     "Whole numbers from the processes that offer them to those that take them, as many by each, after a tenth of them to",
     "warm up. Ours lies in the parent, which does nothing else. The clock runs from when all are ready until the last has",
-    "taken its share. Milliseconds for all items.",
+    "taken its share; in chunks, until all is taken. Milliseconds for all items.",
     "Python's `put` returns before the queue has the item; our `offer` waits until it is accepted.",
     "Floor: 5x Python's `Queue`, with many at once."
   ],

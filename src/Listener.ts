@@ -159,6 +159,35 @@ interface MakeOptions {
   readonly maxMessageBytes?: number | undefined
 }
 
+/**
+ * It belongs to the scope. To look up a name may take long, and cannot be given up: a hall that opens for nobody is closed
+ * then.
+ */
+const opened = (
+  open: () => Promise<Hall | Refused>,
+  address: Address | undefined
+): Effect.Effect<Hall, ProcessError, Scope.Scope> =>
+  Effect.suspend(() => {
+    let isWanted = true
+    let hall: Hall | undefined
+    const opening = Effect.callback<Hall, ProcessError>((resume) => {
+      const onOpened = (result: Hall | Refused): void => {
+        if ("code" in result) return resume(Effect.fail(cannotListen(address, result)))
+        if (!isWanted) return result.close()
+        hall = result
+        resume(Effect.succeed(result))
+      }
+      open().then(onOpened, (defect) => resume(Effect.die(defect)))
+    })
+    const giveUp = Effect.sync(() => {
+      isWanted = false
+      hall?.close()
+    })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.acquireRelease(Effect.onError(restore(opening), () => giveUp), ({ close }) => Effect.sync(close))
+    )
+  })
+
 const termsOf = (options: Omit<MakeOptions, "address">, what: string): Terms => ({
   key: checkedKey(options.authKey, what),
   limit: checkedLimit(options.maxMessageBytes, what),
@@ -193,7 +222,7 @@ const termsOf = (options: Omit<MakeOptions, "address">, what: string): Terms => 
  * - An empty `authKey` is a defect, as is every other option that cannot be.
  * - With a `path`, the rights of its folder decide which users may try to connect.
  * - A process that is killed leaves its socket file. The next that listens at that `path` takes it over; the folder of a
- *   private socket stays until somebody cleans up temporary files.
+ *   private socket is removed by the next process of the same user that makes one.
  *
  * **Example** (A port that the system chooses)
  *
@@ -226,12 +255,8 @@ export const make = (options: MakeOptions): Effect.Effect<Listener, ProcessError
       : checkedAddress(options.address, 0, "Listener.make")
     return Effect.flatMap(Effect.context<never>(), (context) => {
       const note = (message: string): void => void Effect.runForkWith(context)(Effect.logDebug(message))
-      const opening = Effect.flatMap(
-        Effect.promise(() => openHall(address, terms, note)),
-        (hall) => "code" in hall ? Effect.fail(cannotListen(address, hall)) : Effect.succeed(hall)
-      )
       return Effect.map(
-        Effect.acquireRelease(opening, (hall) => Effect.sync(hall.close)),
+        opened(() => openHall(address, terms, note), address),
         (hall) => listenerOf({ hall, limit: terms.limit })
       )
     })

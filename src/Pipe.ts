@@ -31,7 +31,7 @@ import { checkedCount } from "./internal/sync/checks.ts"
 import type { ProcessError } from "./ProcessError.ts"
 
 /** So many messages of one direction may be unread before `send` waits. */
-const usualCapacity = 1024
+const usualCapacity = 4096
 
 type Directions = Pick<Nature, "sends" | "receives">
 
@@ -69,7 +69,7 @@ const acquire = ({ capacity, directions, schemas: [first, second] }: Plan) =>
  * - `schema`: of what the first end sends; `replySchema`: of what the second end sends (default: the same). Messages are
  *   encoded and decoded with them, so that classes arrive as classes. They do not cross with an end: the payload schema of
  *   the other side says them again, see `Connection.schema`.
- * - `capacity`: so many messages of each direction may be unread before `send` waits (default 1024); and never many more
+ * - `capacity`: so many messages of each direction may be unread before `send` waits (default 4096); and never many more
  *   than 1 MiB of them, but always one.
  *
  * **Gotchas**

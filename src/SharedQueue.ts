@@ -88,10 +88,10 @@ import type { Answer, Wish } from "./internal/hub/queue.ts"
 import { decodeMessage, encodeAlone, maxMessageBytes, messageOf } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import type { FrameTooLarge } from "./internal/protocol/frames.ts"
-import { ask, inOneGo, isAboutToYield, obtain } from "./internal/sync/asking.ts"
+import { ask, inOneGo, isAboutToYield, obtain, unanswered } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
-import { closedError, owned } from "./internal/sync/owned.ts"
+import { owned } from "./internal/sync/owned.ts"
 import { Closed, CodecFailed, ProcessError } from "./ProcessError.ts"
 
 // items may hold handles
@@ -244,7 +244,6 @@ const encode = (handle: QueueHandle, value: unknown): Parcel => {
 type Shape<A> = (value: unknown) => A
 
 const asItIs: Shape<unknown> = (value) => value
-const asChunk: Shape<readonly [unknown]> = (value) => [value]
 
 const decode = <A>(
   handle: QueueHandle,
@@ -318,7 +317,7 @@ export const offer: {
   <A>(self: SharedQueue<A>, value: A): Effect.Effect<void, ProcessError>
 } = dual(2, <A>(self: SharedQueue<A>, value: A) => offerOne(handleOf(self), value))
 
-const mostTogether = 1024
+const mostTogether = 4096
 /** Unless one has more. */
 const mostBytesTogether = 1024 * 1024
 
@@ -446,7 +445,7 @@ const handedTo = <A>(handle: QueueHandle, operation: "take" | "poll", most: numb
     const asked: Taken<A> = Effect.callback((resume) => {
       const wish: Wish = [most, receipt.cell]
       const withdraw = linkOf(handle.home).ask(object, operation, wish, (outcome) => {
-        if (outcome._tag !== "Value") return resume(Effect.fail(closedError(what)))
+        if (outcome._tag !== "Value") return resume(unanswered(what, outcome))
         const items = itemsOf(outcome.value)
         unused = items
         resume(Effect.suspend(() => {
@@ -548,7 +547,7 @@ export const poll = <A>(self: SharedQueue<A>): Effect.Effect<Option.Option<A>, P
 export const size = <A>(self: SharedQueue<A>): Effect.Effect<number, ProcessError> =>
   ask<number>(askedOf(handleOf(self)), "size")
 
-const mostAhead = 1024
+const mostAhead = 4096
 /** A stream has so much work at hand, as far as the last items tell. */
 const aheadMillis = 2
 
@@ -562,7 +561,18 @@ interface Reader {
   used: number
   arrived: number
   timer: ReturnType<typeof setTimeout> | undefined
+  /** What is wrong with the item behind the last chunk: it was taken, and that is still to be said. */
+  problem: Exit.Exit<never, ProcessError> | undefined
 }
+
+const newReader = (): Reader => ({
+  items: noItems,
+  receipt: noReceipt,
+  used: 0,
+  arrived: 0,
+  timer: undefined,
+  problem: undefined
+})
 
 const letGo = (handle: QueueHandle, reader: Reader): void => {
   clearTimeout(reader.timer)
@@ -590,63 +600,96 @@ const watch = (handle: QueueHandle, reader: Reader): void => {
   reader.timer.unref()
 }
 
-const howMany = (handle: QueueHandle, { arrived, items: { contents } }: Reader): number => {
+const howMany = (handle: QueueHandle, { arrived, items: { contents } }: Reader, chunk: number): number => {
   // in the owner's process they are at hand anyway
-  if (contents.length === 0 || linkOf(handle.home).slot() === ownSlot) return 1
+  if (contents.length === 0 || linkOf(handle.home).slot() === ownSlot) return chunk
   const fitting = Math.floor(contents.length * aheadMillis / (performance.now() - arrived))
-  return Math.max(1, Math.min(mostAhead, 2 * contents.length, fitting))
+  return Math.max(chunk, Math.min(mostAhead, 2 * contents.length, fitting))
 }
 
-const next = (handle: QueueHandle, reader: Reader): Exit.Exit<readonly [unknown], ProcessError> =>
-  unpack(handle, reader.receipt, reader.items, reader.used++, asChunk)
+type Chunk = ReadonlyArray<unknown>
 
-const fetch = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> =>
-  handedTo(handle, "take", howMany(handle, reader), (items, receipt) => {
+/** Of those at hand: there is one. */
+const next = (handle: QueueHandle, reader: Reader, most: number): Exit.Exit<Chunk, ProcessError> => {
+  const { items, receipt } = reader
+  const values: Array<unknown> = []
+  do {
+    const exit = unpack(handle, receipt, items, reader.used++, asItIs)
+    if (Exit.isSuccess(exit)) {
+      values.push(exit.value)
+    } else {
+      const problem = Exit.failCause(exit.cause)
+      if (values.length === 0) return problem
+      reader.problem = problem
+    }
+  } while (values.length < most && reader.used < items.contents.length && reader.problem === undefined)
+  return Exit.succeed(values)
+}
+
+const fetch = (handle: QueueHandle, reader: Reader, most: number): Taken<Chunk> =>
+  handedTo(handle, "take", howMany(handle, reader, most), (items, receipt) => {
     if (items === undefined) {
       closeReceipt(receipt)
       return done
     }
     Object.assign(reader, { items, receipt, used: 0, arrived: performance.now() })
-    const first = next(handle, reader)
-    if (items.contents.length > 1 && reader.timer === undefined) watch(handle, reader)
+    const first = next(handle, reader, most)
+    if (reader.used < items.contents.length && reader.timer === undefined) watch(handle, reader)
     return first
   })
 
-const readNext = (handle: QueueHandle, reader: Reader): Taken<readonly [unknown]> =>
-  Effect.withFiber((fiber): Taken<readonly [unknown]> => {
-    if (reader.used === reader.items.contents.length) return fetch(handle, reader)
+const readNext = (handle: QueueHandle, reader: Reader, most: number): Taken<Chunk> =>
+  Effect.withFiber((fiber): Taken<Chunk> => {
+    const { problem } = reader
+    if (problem !== undefined) {
+      reader.problem = undefined
+      return problem
+    }
+    if (reader.used === reader.items.contents.length) return fetch(handle, reader, most)
     // it could be interrupted there with the item in its hands
     return isAboutToYield(fiber)
-      ? Effect.flatMap(Effect.yieldNow, () => readNext(handle, reader))
-      : next(handle, reader)
+      ? Effect.flatMap(Effect.yieldNow, () => readNext(handle, reader, most))
+      : next(handle, reader, most)
   })
 
 /**
  * All values, until the queue has ended.
  *
+ * **Options**
+ *
+ * - `chunkSize`: so many values, of those that are there, are taken together (default 1). They are one chunk of the stream,
+ *   and with many small values that is several times as fast.
+ *
  * **Details**
  *
- * - It fetches a few ahead: as many as the consumer uses in about 2 milliseconds, and never more than 1024; but no more than
+ * - It fetches a few ahead: as many as the consumer uses in about 2 milliseconds, and never more than 4096; but no more than
  *   its share while others wait. What it has not used returns to its place when it ends early or is interrupted, when its
  *   consumer takes longer than usual with one value, and when this process dies.
  * - Many consumers may read as streams: each value goes to one of them.
  *
  * **Gotchas**
  *
- * A consumer that computes, so that its event loop stands still, keeps what it has fetched until it is through with that
- * value. {@link take} fetches nothing ahead.
+ * - A consumer that computes, so that its event loop stands still, keeps what it has fetched until it is through with that
+ *   value. {@link take} fetches nothing ahead.
+ * - With a `chunkSize` whole chunks are taken: what a stream that ends early, or is interrupted, or whose process dies, has not
+ *   used of its last one does not return.
+ * - A `chunkSize` that is no whole number of 1 or more is a `RangeError` defect.
  *
  * @category taking
  * @since 0.1.0
  */
-export const toStream = <A>(self: SharedQueue<A>): Stream.Stream<A, ProcessError> =>
-  Stream.unwrap(Effect.map(
-    Effect.acquireRelease(
-      Effect.sync((): Reader => ({ items: noItems, receipt: noReceipt, used: 0, arrived: 0, timer: undefined })),
-      (reader) => Effect.sync(() => letGo(handleOf(self), reader))
-    ),
-    (reader) => Stream.fromPull(Effect.succeed(readNext(handleOf(self), reader) as Taken<readonly [A]>)) // what was offered
-  ))
+export const toStream = <A>(self: SharedQueue<A>, options?: {
+  readonly chunkSize?: number | undefined
+}): Stream.Stream<A, ProcessError> =>
+  Stream.unwrap(Effect.suspend(() => {
+    const size = checkedCount(options?.chunkSize ?? 1, 1, "SharedQueue.toStream: the chunkSize")
+    const handle = handleOf(self)
+    return Effect.map(
+      Effect.acquireRelease(Effect.sync(newReader), (reader) => Effect.sync(() => letGo(handle, reader))),
+      // what was offered, and one at least
+      (reader) => Stream.fromPull(Effect.succeed(readNext(handle, reader, size) as Taken<readonly [A]>))
+    )
+  }))
 
 // ---------------------------------------------------------------------------------------------------- joining
 

@@ -1,12 +1,14 @@
 /**
  * The leak guard: a test that leaves a child of ours (a thread, a process, one that was never ready), or a child process of
- * this process, fails; and one that leaves a segment of shared memory open, the door of a hub, or the name of a block.
+ * this process, fails; and one that leaves a segment of shared memory open, the door of a hub, the name of a block, or the
+ * folder of a private listener. A file that leaves what keeps its process alive (a timer, a socket, a server) fails, too.
  */
 import { Effect } from "effect"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { afterAll, afterEach, beforeAll } from "vitest"
 import { livingBodies } from "../src/internal/start/child.ts"
 import { livingModuleChildren } from "../src/internal/start/moduleChild.ts"
+import { ownPlaces } from "../src/internal/listener/address.ts"
 import * as Process from "../src/Process.ts"
 import { closeServer, hasServer } from "./conformance/methods.ts"
 
@@ -86,16 +88,42 @@ const settled = async (look: () => ReadonlyArray<string>): Promise<ReadonlyArray
   return look()
 }
 
+/** Private listeners, which are files: also where there is no /proc. */
+const places = (): ReadonlyArray<string> => ownPlaces().map((path) => `the folder of ${path} is there`)
+
+/** What keeps this process alive, by kind. */
+const holders = (): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return counts
+}
+
+/** The runner has some, too, and as many at the end as at the beginning. */
+const watched = ["TCPSocketWrap", "TCPServerWrap", "PipeWrap", "ProcessWrap", "MessagePort", "FSEventWrap"]
+
+const heldSince = (first: ReadonlyMap<string, number>) => (): ReadonlyArray<string> => {
+  const now = holders()
+  // its timers end soon
+  return ["Timeout", ...watched].flatMap((kind) => {
+    const more = (now.get(kind) ?? 0) - (kind === "Timeout" ? 0 : first.get(kind) ?? 0)
+    return more > 0 ? [`${more} ${kind}`] : []
+  })
+}
+
 let before = new Set<string>()
+let held = heldSince(new Map())
 
 beforeAll(() => {
   before = new Set(childProcesses())
+  held = heldSince(holders())
 })
 
 afterAll(async () => {
   await Effect.runPromise(closeServer)
   const left = childProcesses().filter((child) => !before.has(child))
   if (left.length > 0) throw new Error(`the file left children behind: ${left.join("; ")}`)
+  const holding = await settled(held)
+  if (holding.length > 0) throw new Error(`the file left behind what keeps its process alive: ${holding.join("; ")}`)
 })
 
 afterEach(async (context) => {
@@ -109,6 +137,6 @@ afterEach(async (context) => {
     ...childProcesses().filter((child) => !before.has(child))
   ]
   if (leaked.length > 0) throw new Error(`"${context.task.name}" left children behind: ${leaked.join("; ")}`)
-  const open = await settled(keptOpen)
-  if (open.length > 0) throw new Error(`"${context.task.name}" left shared memory behind: ${open.join("; ")}`)
+  const open = await settled(() => [...keptOpen(), ...places()])
+  if (open.length > 0) throw new Error(`"${context.task.name}" left something open: ${open.join("; ")}`)
 })

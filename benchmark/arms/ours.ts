@@ -178,7 +178,8 @@ const pipe = Effect.fnUntraced(function*(order: PipeOrder) {
 const queue = Effect.fnUntraced(function*(order: QueueOrder) {
   const { consume, produce } = yield* Effect.promise(() => import("../tasks/oursTalking.ts"))
   const gate = yield* SharedBarrier.make(order.producers + order.consumers + 1)
-  const work = { gate, order, queue: yield* SharedQueue.unbounded<number>() }
+  const queues = yield* Effect.all([SharedQueue.unbounded<number>(), SharedQueue.unbounded<number>()])
+  const work = { gate, offered: yield* SharedBarrier.make(order.producers), order, queues }
   const tasks = [
     ...Array.from({ length: order.producers }, () => produce),
     ...Array.from({ length: order.consumers }, () => consume)

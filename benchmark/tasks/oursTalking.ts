@@ -20,8 +20,9 @@ const checkLength = (message: Bytes | undefined, bytes: number): Effect.Effect<v
 const receiveMany = ({ bytes, variant }: PipeOrder, end: End, count: number): Effect.Effect<void, unknown> =>
   Effect.gen(function*() {
     let last: Bytes | undefined
-    if (variant === "stream") {
-      const messages = Stream.take(Connection.toStream(end), count)
+    if (variant?.startsWith("stream") === true) {
+      const options = variant === "stream, in chunks" ? { chunkSize: 1024 } : {}
+      const messages = Stream.take(Connection.toStream(end, options), count)
       yield* Stream.runForEachArray(messages, (some) => Effect.sync(() => void (last = some.at(-1))))
     } else {
       for (let i = 0; i < count; i++) last = yield* Connection.receive(end)
@@ -57,7 +58,7 @@ export const listen = Task.make("listen", {
 })
 
 const sendMany = ({ variant }: PipeOrder, end: End, message: Bytes, count: number): Effect.Effect<void, unknown> =>
-  variant === "stream"
+  variant?.startsWith("stream") === true
     ? Stream.run(Stream.map(Stream.range(1, count), () => message), Connection.toSink(end))
     : Effect.gen(function*() {
       for (let i = 0; i < count; i++) yield* Connection.send(end, message)
@@ -80,43 +81,60 @@ export const talk = (order: PipeOrder, end: End, count: number): Effect.Effect<v
 
 export interface Work {
   readonly order: QueueOrder
-  readonly queue: Shared.SharedQueue.SharedQueue<number>
+  /** To warm up, and to measure. */
+  readonly queues: readonly [Shared.SharedQueue.SharedQueue<number>, Shared.SharedQueue.SharedQueue<number>]
+  /** Here the producers wait for each other when all is offered. */
+  readonly offered: Shared.SharedBarrier.SharedBarrier
   /** All wait here before and after each part. */
   readonly gate: Shared.SharedBarrier.SharedBarrier
 }
 
+/** Consumers take what there is until the end, each as much as it can: a chunk knows no shares. */
+const inChunks = "many, in chunks"
+
 /** Twice, as the other side does. */
 const betweenGates = (
-  gate: Work["gate"],
+  { gate, queues }: Work,
   share: number,
-  some: (count: number) => Effect.Effect<unknown, unknown>
+  some: (count: number, queue: Work["queues"][0]) => Effect.Effect<unknown, unknown>
 ): Effect.Effect<void, unknown> =>
   Effect.gen(function*() {
-    for (const count of [warmUpOf(share), share]) {
+    for (const [index, count] of [warmUpOf(share), share].entries()) {
       yield* SharedBarrier.wait(gate)
-      yield* some(count)
+      yield* some(count, queues[index]!)
       yield* SharedBarrier.wait(gate)
     }
   })
 
 export const produce = Task.make("produce", {
   module,
-  handler: ({ gate, order: { items, producers, variant }, queue }: Work) =>
-    betweenGates(gate, items / producers, (count) =>
-      variant === "many"
-        ? SharedQueue.offerAll(queue, Array.from({ length: count }, (_, n) => n))
-        : Effect.gen(function*() {
+  handler: (work: Work) => {
+    const { offered, order: { items, producers, variant } } = work
+    return betweenGates(work, items / producers, (count, queue) =>
+      Effect.gen(function*() {
+        if (variant?.startsWith("many") === true) {
+          yield* SharedQueue.offerAll(queue, Array.from({ length: count }, (_, n) => n))
+        } else {
           for (let n = 0; n < count; n++) yield* SharedQueue.offer(queue, n)
-        }))
+        }
+        if (variant !== inChunks) return
+        yield* SharedBarrier.wait(offered)
+        yield* SharedQueue.end(queue)
+      }))
+  }
 })
 
 export const consume = Task.make("consume", {
   module,
-  handler: ({ gate, order: { consumers, items, variant }, queue }: Work) =>
-    betweenGates(gate, items / consumers, (count) =>
-      variant === "many"
+  handler: (work: Work) => {
+    const { order: { consumers, items, variant } } = work
+    return betweenGates(work, items / consumers, (count, queue) =>
+      variant === inChunks
+        ? Stream.runDrain(SharedQueue.toStream(queue, { chunkSize: 1024 }))
+        : variant === "many"
         ? Stream.runDrain(Stream.take(SharedQueue.toStream(queue), count))
         : Effect.gen(function*() {
           for (let n = 0; n < count; n++) yield* SharedQueue.take(queue)
         }))
+  }
 })

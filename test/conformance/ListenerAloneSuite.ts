@@ -1,7 +1,9 @@
 /** The laws of listeners that need no child: who is let in, who is not, and what becomes of each. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Option, References, Scope } from "effect"
+import dns from "node:dns"
 import { existsSync, readdirSync, readlinkSync, renameSync, statSync, writeFileSync } from "node:fs"
+import { Server } from "node:net"
 import { dirname, join } from "node:path"
 import { inspect } from "node:util"
 import { Connection, Listener, Pipe, SharedEvent } from "../../src/index.ts"
@@ -476,6 +478,36 @@ export const once = (): void => {
         }))
         assert.isFalse(existsSync(dirname(path)))
       }))
+
+    law(
+      "is given up while the name of its host is looked up, and does not stay open when that is found",
+      () =>
+        Effect.gen(function*() {
+          const asked = Promise.withResolvers<(error: null, address: string, family: number) => void>()
+          const lookup = vi.spyOn(dns, "lookup").mockImplementation(
+            ((...args: ReadonlyArray<unknown>) => asked.resolve(args.at(-1) as never)) as never
+          )
+          const closed = Promise.withResolvers<Server>()
+          const close = Server.prototype.close
+          const closing = vi.spyOn(Server.prototype, "close").mockImplementation(function(this: Server, done) {
+            closed.resolve(this)
+            return close.call(this, done)
+          })
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              lookup.mockRestore()
+              closing.mockRestore()
+            })
+          )
+          const address = { host: "a.name.that.takes.long", port: 0 }
+          const making = yield* Effect.forkChild(Effect.scoped(Listener.make({ address, authKey })))
+          const found = yield* Effect.promise(() => asked.promise)
+          yield* Fiber.interrupt(making).pipe(bounded("the end of the interrupted", 2))
+          found(null, "127.0.0.1", 4)
+          const server = yield* Effect.promise(() => closed.promise).pipe(bounded("the end of the listener"))
+          assert.isFalse(server.listening)
+        })
+    )
 
     law("at a path removes its file, and takes over what a dead process has left", () =>
       Effect.gen(function*() {

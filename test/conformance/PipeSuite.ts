@@ -1,6 +1,6 @@
 /** The laws of pipes and their ends, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Schema, Scope, Stream } from "effect"
 import { Connection, Pipe, Pool, Process, SharedMemory, SharedValue } from "../../src/index.ts"
 import * as T from "../fixtures/pipe.ts"
 import { failingInitializer } from "../fixtures/tasks.ts"
@@ -418,6 +418,55 @@ export const suite = ({ claims, layer, name }: Method): void => {
           assert.strictEqual(yield* Connection.receive(theirs), 2)
         }).pipe(bounded("all messages")))
 
+      law("as a stream in chunks receives together what is there, in order", () =>
+        Effect.gen(function*() {
+          const [receiver, sender] = yield* Pipe.simplex<number>()
+          yield* Process.start(T.streamsUp, { end: sender, count: 20_000 })
+          const sizes: Array<number> = []
+          const all = yield* Stream.runCollect(
+            Connection.toStream(receiver, { chunkSize: 100 }).pipe(
+              Stream.mapArray((chunk) => {
+                sizes.push(chunk.length)
+                return chunk
+              })
+            )
+          )
+          assert.deepStrictEqual(all, [...numbers(20_000)])
+          assert.strictEqual(Math.max(...sizes), 100)
+          const [mine, theirs] = yield* Pipe.make<number>()
+          yield* Effect.forEach(numbers(5), (n) => Connection.send(mine, n))
+          const some = Stream.take(Connection.toStream(theirs, { chunkSize: 3 }), 2)
+          assert.deepStrictEqual(yield* Stream.runCollect(some), [0, 1])
+          assert.strictEqual(yield* Connection.receive(theirs), 3)
+        }).pipe(bounded("all messages")))
+
+      law(
+        "as a stream in chunks opens handles, and fails in its turn for what does not fit",
+        () =>
+          Effect.gen(function*() {
+            const [mine, theirs] = yield* Pipe.make<unknown>()
+            const [inner, sent] = yield* Pipe.make<unknown>()
+            yield* Effect.forEach([0, sent, 2, 3], (value) => Connection.send(mine, value))
+            const four = Stream.take(Connection.toStream(theirs, { chunkSize: 2 }), 4)
+            const [, opened, ...rest] = yield* Stream.runCollect(four)
+            assert.deepStrictEqual(rest, [2, 3])
+            yield* Connection.send(opened as Connection.Connection<unknown>, "through it")
+            assert.strictEqual(yield* Connection.receive(inner), "through it")
+            const typed = yield* Schema.decodeUnknownEffect(Connection.schema(Schema.Number))(theirs)
+            yield* Effect.forEach([0, 1, "text", 3], (value) => Connection.send(mine, value))
+            const chunks: Array<ReadonlyArray<number>> = []
+            const exit = yield* Effect.exit(
+              Stream.runForEachArray(
+                Connection.toStream(typed, { chunkSize: 10 }),
+                (chunk) => Effect.sync(() => void chunks.push(chunk))
+              )
+            )
+            assert.deepStrictEqual(chunks, [[0, 1]])
+            assert.strictEqual(reasonOf(exit)._tag, "CodecFailed")
+            assert.strictEqual(yield* Connection.receive(typed), 3)
+          }).pipe(bounded("all messages"))
+      )
+
       law("takes turns with others at the same end", () =>
         Effect.gen(function*() {
           const [receiver, sender] = yield* Pipe.simplex<number>()
@@ -657,6 +706,9 @@ export const suite = ({ claims, layer, name }: Method): void => {
         for (const capacity of [0, -1, 1.5, NaN]) {
           const exit = yield* Effect.exit(Pipe.make({ capacity }))
           assert.isTrue(Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof RangeError)
+          const [end] = yield* Pipe.make()
+          const stream = yield* Effect.exit(Stream.runDrain(Connection.toStream(end, { chunkSize: capacity })))
+          assert.isTrue(Exit.isFailure(stream) && Cause.squash(stream.cause) instanceof RangeError)
         }
       }))
   })

@@ -272,6 +272,44 @@ const waiting = ({ claims, law }: Setting): void => {
       assert.deepStrictEqual(yield* drained(queue), numbers(500).slice(110))
     }))
 
+  law(
+    "a stream in chunks takes so many together, and what it had fetched beside them returns",
+    () =>
+      Effect.gen(function*() {
+        const queue = yield* SharedQueue.unbounded<number>()
+        yield* SharedQueue.offerAll(queue, numbers(5000))
+        const some = Stream.take(SharedQueue.toStream(queue, { chunkSize: 7 }), 3)
+        assert.deepStrictEqual(yield* Stream.runCollect(some), [0, 1, 2])
+        assert.strictEqual(yield* SharedQueue.take(queue), 7)
+        const chunks = yield* run(F.takesChunks, { queue, chunkSize: 100, chunks: 30 })
+        const taken = 8 + chunks.flat().length
+        assert.deepStrictEqual(chunks.flat(), numbers(taken).slice(8))
+        assert.strictEqual(Math.max(...chunks.map((chunk) => chunk.length)), 100)
+        yield* SharedQueue.end(queue)
+        const rest = bounded("the end of a queue")(Stream.runCollect(SharedQueue.toStream(queue, { chunkSize: 64 })))
+        assert.deepStrictEqual(yield* rest, numbers(5000).slice(taken))
+      })
+  )
+
+  law("a stream in chunks fails in its turn for what does not fit", () =>
+    Effect.gen(function*() {
+      const queue = yield* SharedQueue.unbounded<unknown>()
+      const typed = yield* Schema.decodeUnknownEffect(SharedQueue.schema(Schema.Number))(queue)
+      yield* SharedQueue.offerAll(queue, [0, 1, "text", 3])
+      const chunks: Array<ReadonlyArray<number>> = []
+      const exit = yield* Effect.exit(
+        Stream.runForEachArray(
+          SharedQueue.toStream(typed, { chunkSize: 10 }),
+          (chunk) => Effect.sync(() => void chunks.push(chunk))
+        )
+      )
+      assert.deepStrictEqual(chunks, [[0, 1]])
+      assert.strictEqual(reasonOf(exit)._tag, "CodecFailed")
+      assert.strictEqual(yield* SharedQueue.take(typed), 3)
+      const none = yield* Effect.exit(Stream.runDrain(SharedQueue.toStream(queue, { chunkSize: 0.5 })))
+      isRangeError(none, "SharedQueue.toStream: the chunkSize")
+    }))
+
   law("a stream whose consumer waits lets others have what it had fetched", () =>
     Effect.gen(function*() {
       const events = yield* makeEvents

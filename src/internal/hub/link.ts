@@ -16,6 +16,8 @@ export type Outcome =
   | { readonly _tag: "Withdrawn" }
   /** The object, or its hub, is gone. */
   | { readonly _tag: "Closed" }
+  /** The object could not answer: a mistake of whoever asks, or of the object. */
+  | { readonly _tag: "Failed"; readonly message: string }
 
 /** Thrown by an object that is asked for what it does not know: whoever asks does not speak our language. */
 export const notUnderstood = (what: string, operation: string): Error =>
@@ -23,6 +25,11 @@ export const notUnderstood = (what: string, operation: string): Error =>
 
 export const closed: Outcome = { _tag: "Closed" }
 export const withdrawn: Outcome = { _tag: "Withdrawn" }
+
+export const failed = (cause: unknown): Outcome => ({
+  _tag: "Failed",
+  message: cause instanceof Error ? cause.message : String(cause)
+})
 
 /** Who asks. A number is given out once in the life of a hub. */
 export interface Peer {
@@ -37,7 +44,7 @@ export const ownSlot = 1
 export interface HubObject {
   /**
    * Answers once, now or later. What it gives is called when the question is withdrawn before that. Throws when it does not
-   * know the operation: that ends the connection of the peer.
+   * know the operation: the answer says so, and where nobody waits for one the connection of the peer is ended.
    */
   readonly call: (
     peer: Peer,

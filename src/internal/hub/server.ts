@@ -9,7 +9,7 @@ import { fromStreams } from "../channel/socket.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import { openDoor } from "./door.ts"
 import type { Address, Door, Visitor } from "./door.ts"
-import { closed, ownSlot, withdrawn } from "./link.ts"
+import { closed, failed, ownSlot, withdrawn } from "./link.ts"
 import type { HubObject, Link, Outcome, Peer } from "./link.ts"
 import { makeOutbox, Word } from "./wire.ts"
 import type { ToHub, ToPeer } from "./wire.ts"
@@ -71,7 +71,11 @@ export const makeHub = (): Hub => {
       settle(question, closed)
     } else {
       questions.add(question)
-      question.withdraw = asked.call(peer, operation, argument, (value) => settle(question, { _tag: "Value", value }))
+      try {
+        question.withdraw = asked.call(peer, operation, argument, (value) => settle(question, { _tag: "Value", value }))
+      } catch (cause) {
+        settle(question, failed(cause))
+      }
     }
     return question
   }
@@ -114,6 +118,7 @@ export const makeHub = (): Hub => {
       const question = ask(peer, object, operation, argument, (outcome) => {
         isSettled = true
         asked.delete(request)
+        if (request === 0 && outcome._tag === "Failed") throw new Error(outcome.message)
         // what a message of a peer has brought about leaves with the others of its batch; this process may compute next
         if (request > 0) (isHearing ? say : sayNow)([Word.Outcome, request, outcome])
       })
@@ -170,7 +175,9 @@ export const makeHub = (): Hub => {
       objects.clear()
     },
     tell: (object, operation, argument) => {
-      ask(self, object, operation, argument, () => {})
+      ask(self, object, operation, argument, (outcome) => {
+        if (outcome._tag === "Failed") throw new Error(outcome.message)
+      })
     }
   }
 

@@ -64,6 +64,8 @@ export interface End extends Nature {
   /** Messages `acked` to `acked + outbox.length - 1`; those before `written` are on the wire, or were. */
   outbox: Array<Message>
   outBytes: number
+  /** Of those that are not on the wire. */
+  unwrittenBytes: number
   acked: number
   written: number
   /** Messages `consumed` to `arrived - 1`, from `head` on. */
@@ -108,6 +110,7 @@ export const makeEnd = (
   over: peer !== "here",
   outbox: [...outbox],
   outBytes: sizeOf(outbox),
+  unwrittenBytes: sizeOf(outbox),
   acked,
   written: acked,
   inbox: [...inbox],
@@ -136,12 +139,17 @@ export const accepts = ({ capacity, local, outBytes, outbox, peer, sends }: End)
 export const offer = (end: End, message: Message): void => {
   end.outbox.push(message)
   end.outBytes += message.size
+  end.unwrittenBytes += message.size
 }
 
-/** The next message, where there is one. */
+/** The next message, where there is one that may be read. */
+export const firstOf = ({ head, inbox, local }: End): Message | undefined =>
+  local === "closed" || local === "moved" ? undefined : inbox[head]
+
+/** Takes it. */
 export const take = (end: End): Message | undefined => {
-  const message = end.inbox[end.head]
-  if (message === undefined || end.local === "closed" || end.local === "moved") return undefined
+  const message = firstOf(end)
+  if (message === undefined) return undefined
   end.inbox[end.head++] = undefined as unknown as Message // nobody looks before the head: what was taken is let go
   if (end.head === end.inbox.length || end.head === 1024) {
     end.inbox.splice(0, end.head)
@@ -164,6 +172,7 @@ const dropOutbox = (end: End): void => {
   end.dropped.push(...end.outbox)
   end.outbox = []
   end.outBytes = 0
+  end.unwrittenBytes = 0
 }
 
 /** The holder closes it: what it has sent still goes, what it has not read is lost. Or the scope ends: that may be read. */
@@ -227,6 +236,7 @@ export const attach = (end: End, { arrived, consumed, epoch }: Resume): void => 
   end.wire = true
   acknowledge(end, consumed)
   end.written = arrived
+  end.unwrittenBytes = sizeOf(end.outbox.slice(arrived - end.acked))
   end.due = end.local === "open" ? "none" : "bye"
 }
 
@@ -248,7 +258,8 @@ const isAckDue = ({ capacity, consumed, told, untoldBytes }: End): boolean =>
   consumed > told && (2 * (consumed - told) >= capacity || 2 * untoldBytes >= windowBytes)
 
 /** Enough was offered that the other side should begin: a quarter of what may be out. */
-export const isWriteDue = (end: End): boolean => 4 * (offeredAt(end) - end.written) >= end.capacity
+export const isWriteDue = (end: End): boolean =>
+  4 * (offeredAt(end) - end.written) >= end.capacity || 4 * end.unwrittenBytes >= windowBytes
 
 /** Is there something to say besides what was offered? */
 export const hasWords = (end: End): boolean =>
@@ -272,6 +283,7 @@ export const nextFrame = (end: End): Frame | undefined => {
   const messages = end.outbox.slice(end.written - end.acked)
   if (messages.length > 0) {
     end.written += messages.length
+    end.unwrittenBytes = 0
     return { kind: Kind.Data, messages }
   }
   if (end.due === "over") {

@@ -12,6 +12,7 @@ import {
   attach,
   close,
   detach,
+  firstOf,
   giveUp,
   hasWords,
   hear,
@@ -368,7 +369,10 @@ export const whyNotReceive = ({ end, tooLarge }: Line): Why | undefined => {
 
 const isReady = (line: Line): boolean => inboxSize(line.end) > 0 || whyNotReceive(line) !== undefined
 
-export const hasMessage = ({ end }: Line): boolean => end.local !== "closed" && inboxSize(end) > 0
+/** What {@link receive} would take. */
+export const nextMessage = ({ end }: Line): Message | undefined => firstOf(end)
+
+export const hasMessage = ({ end }: Line): boolean => firstOf(end) !== undefined
 
 /** The next message. */
 export const receive = (line: Line): Message | undefined => {

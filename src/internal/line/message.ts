@@ -116,9 +116,8 @@ const textOf = ({ at, bytes: { buffer, byteOffset }, size }: Message): string =>
 /** Bytes that nobody else has a view of. */
 const ownBytes = (message: Message): Uint8Array => {
   const { at, bytes, size } = message
-  const isPlain = Object.getPrototypeOf(bytes) === plainPrototype
-  if (isPlain && size === bytes.buffer.byteLength) return bytes
-  return isPlain ? bytes.slice(at, at + size) : new Uint8Array(bytesOf(message))
+  const isAlone = size === bytes.buffer.byteLength && Object.getPrototypeOf(bytes) === plainPrototype
+  return isAlone ? bytes : new Uint8Array(bytes.subarray(at, at + size))
 }
 
 /** Nothing in it has to be opened. */

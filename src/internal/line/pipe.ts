@@ -167,8 +167,8 @@ const claim = (line: Line, failed: boolean): void => {
 }
 
 const hearHub = (line: Line, outcome: Outcome): void => {
-  if (outcome._tag === "Closed") return scopeEnded(line)
   if (outcome._tag === "Withdrawn") return
+  if (outcome._tag !== "Value") return scopeEnded(line)
   const told = outcome.value as Told // our own object answers
   if (told._tag === "Dial") return dial(line, told)
   // what the other side has said last may still be on its way here

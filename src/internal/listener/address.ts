@@ -2,11 +2,12 @@
  * Where a listener is found: a file that is a socket, or a port.
  */
 import { Buffer } from "node:buffer"
-import { randomBytes } from "node:crypto"
-import { existsSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync, unlinkSync } from "node:fs"
+import { createHash, randomBytes } from "node:crypto"
+import { existsSync, linkSync, lstatSync, mkdtempSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs"
+import { readdir } from "node:fs/promises"
 import { connect } from "node:net"
 import type { Server } from "node:net"
-import { tmpdir } from "node:os"
+import { hostname, tmpdir } from "node:os"
 import { setTimeout } from "node:timers/promises"
 import { dirname, isAbsolute, join } from "node:path"
 
@@ -38,19 +39,32 @@ export interface Place {
 }
 
 const places = new Set<Place>()
+/** Once in a process for what others have left. */
+let hasLooked = false
 
 const leaveAll = (): void => {
   for (const { leave } of places) leave()
 }
 
+const fileName = "listener"
+
+/** Where the folders are made. */
+const ground = (): string => {
+  const runtime = process.env["XDG_RUNTIME_DIR"]
+  return runtime !== undefined && isAbsolute(runtime) && existsSync(runtime) ? runtime : tmpdir()
+}
+
+/** Machines may share the ground: nobody can tell of another's whether it lives. */
+const prefix = `emp-l${createHash("sha256").update(hostname()).digest("hex").slice(0, 8)}-`
+
+/** The folders that this process has; of others nothing is known here. */
+export const ownPlaces = (): ReadonlyArray<string> => [...places].map(({ path }) => path)
+
 /** A file in a folder that only this user can enter. It goes with its scope, or with the process. */
 export const makePlace = (): Place => {
-  const runtime = process.env["XDG_RUNTIME_DIR"]
-  const folder = mkdtempSync(
-    join(runtime !== undefined && isAbsolute(runtime) && existsSync(runtime) ? runtime : tmpdir(), "emp-")
-  )
+  const folder = mkdtempSync(join(ground(), prefix))
   const place: Place = {
-    path: join(folder, "listener"),
+    path: join(folder, fileName),
     leave: () => {
       places.delete(place)
       if (places.size === 0) process.off("exit", leaveAll)
@@ -59,6 +73,8 @@ export const makePlace = (): Place => {
   }
   if (places.size === 0) process.on("exit", leaveAll)
   places.add(place)
+  if (!hasLooked) removeLeftPlaces().catch(() => {}) // another does it
+  hasLooked = true
   return place
 }
 
@@ -142,6 +158,44 @@ const isStale = async (path: string, identity: string): Promise<boolean> => {
   await setTimeout(secondLookMillis)
   const found = look(path)
   return typeof found === "object" && found.identity === identity && !await isLive(path)
+}
+
+const isOwnFolder = (folder: string): boolean => {
+  try {
+    const found = lstatSync(folder)
+    return found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid())
+  } catch {
+    return false
+  }
+}
+
+/** Takes away the folder of a private socket, where a dead process has left both. */
+const removeLeft = async (folder: string): Promise<void> => {
+  const path = join(folder, fileName)
+  const found = look(path)
+  // an empty one may be about to be used
+  if (typeof found !== "object" || !isOwnFolder(folder) || await isLive(path)) return
+  if (!await isStale(path, found.identity)) return
+  takeAway(path, found.identity)
+  try {
+    rmdirSync(folder) // only where nothing else is in it
+  } catch {
+    // somebody was faster
+  }
+}
+
+/** So many are looked at, at most. */
+const mostLeft = 64
+
+/** Takes away what processes of this user have left of their private sockets, when they were killed. */
+export const removeLeftPlaces = async (): Promise<void> => {
+  const where = ground()
+  const own = ownPlaces()
+  const others = (await readdir(where))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => join(where, name))
+    .filter((folder) => !own.includes(join(folder, fileName)))
+  await Promise.all(others.slice(0, mostLeft).map(removeLeft))
 }
 
 /** Listens, also where a dead process has left its socket. */

@@ -7,6 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import type { ProcessError } from "../../ProcessError.ts"
 import { linkOf, tell } from "../handles/home.ts"
 import type { Home } from "../handles/home.ts"
+import type { Outcome } from "../hub/link.ts"
 import { closedError } from "./owned.ts"
 
 /** An object of a hub, and what users call it. */
@@ -22,6 +23,13 @@ interface Ticket<A> {
   given: { readonly value: A } | undefined
 }
 
+/** What becomes of whoever has asked, where there is no value. */
+export const unanswered = (
+  name: string,
+  outcome: Exclude<Outcome, { readonly _tag: "Value" }>
+): Effect.Effect<never, ProcessError> =>
+  outcome._tag === "Failed" ? Effect.die(new Error(`${name}: ${outcome.message}`)) : Effect.fail(closedError(name))
+
 const answer = <A>(
   { hear, home, name }: Asked,
   operation: string,
@@ -31,7 +39,7 @@ const answer = <A>(
 ): Effect.Effect<A, ProcessError> =>
   Effect.callback((resume) => {
     const withdraw = linkOf(home).ask(home.object, operation, argument, (outcome) => {
-      if (outcome._tag !== "Value") return resume(Effect.fail(closedError(name)))
+      if (outcome._tag !== "Value") return resume(unanswered(name, outcome))
       hear?.(outcome.value)
       const value = outcome.value as A // what the object answers to this
       ticket.given = { value }

@@ -41,7 +41,7 @@ describe("an object of a hub that is asked for what it does not know", () => {
       }
     })
 
-    it(`ends the connection of whoever asks, and nobody else's: a ${name}`, async () => {
+    it(`says so to whoever asks, and ends the connection of whoever tells it, and nobody else's: a ${name}`, async () => {
       const hub = makeHub()
       const id = hub.put(make())
       const echo = hub.put(() => ({ call: (_, __, value, answer) => void answer(value), gone: () => {} }))
@@ -49,10 +49,20 @@ describe("an object of a hub that is asked for what it does not know", () => {
       const told: Array<ToPeer> = []
       const badChannel = fromStreams<ToHub, ToPeer>(bad, bad, 1000)
       const goodChannel = fromStreams<ToHub, ToPeer>(good, good, 1000)
-      const ended = new Promise<void>((resolve) => badChannel.listen((batch) => told.push(...batch), resolve))
-      badChannel.post([[Word.Ask, 1, id, "nonsense", argument]])
-      await ended
-      assert.isTrue(told.every(([word]) => word === Word.Welcome), "nothing is answered")
+      const [both, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      badChannel.listen((batch) => {
+        told.push(...batch)
+        if (told.length === 3) both.resolve()
+      }, ended.resolve)
+      badChannel.post([[Word.Ask, 1, id, "nonsense", argument], [Word.Ask, 2, echo, "echo", "all"]])
+      await both.promise
+      const message = `A ${name} does not know what nonsense is.`
+      assert.deepEqual(told.filter(([word]) => word === Word.Outcome), [
+        [Word.Outcome, 1, { _tag: "Failed", message }],
+        [Word.Outcome, 2, { _tag: "Value", value: "all" }]
+      ])
+      badChannel.post([[Word.Ask, 0, id, "nonsense", argument]])
+      await ended.promise
       const answered = new Promise((resolve) =>
         goodChannel.listen((batch) => batch.forEach((one) => one[0] === Word.Outcome && resolve(one[2])), () => {})
       )

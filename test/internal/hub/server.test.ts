@@ -162,6 +162,31 @@ describe("a hub", () => {
     await ended(link)
   })
 
+  it("answers a question that its object does not know, and goes on with whoever has asked", async () => {
+    const hub = makeHub()
+    const id = hub.put(() => ({
+      call: (_peer, operation, argument, answer) => {
+        if (operation !== "echo") throw new Error(`What is ${operation}?`)
+        answer(argument)
+        return undefined
+      },
+      gone: () => {}
+    }))
+    const link = await linked(hub.address())
+    for (const from of [link, hub.link]) {
+      const outcome = new Promise((resolve) => void from.ask(id, "sing", undefined, resolve))
+      assert.deepEqual(await outcome, { _tag: "Failed", message: "What is sing?" })
+      assert.deepEqual(await echo(from, id), { _tag: "Value", value: "all" })
+    }
+    assert.throws(() => hub.link.tell(id, "sing", undefined), "What is sing?")
+    const other = await linked(hub.address())
+    other.tell(id, "sing", undefined)
+    await ended(other)
+    assert.deepEqual(await echo(link, id), { _tag: "Value", value: "all" })
+    hub.remove(id)
+    await ended(link)
+  })
+
   it("withdraws what a peer that dies has asked, before its objects hear of the death", async () => {
     const hub = makeHub()
     const order: Array<string> = []

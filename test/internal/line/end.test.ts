@@ -3,15 +3,18 @@ import * as fc from "fast-check"
 import {
   accepts,
   attach,
+  detach,
   freshLuggage,
   hear,
+  isWriteDue,
   Kind,
   makeEnd,
   nextFrame,
   offer,
   pack,
   resumeOf,
-  take
+  take,
+  windowBytes
 } from "../../../src/internal/line/end.ts"
 import type { Frame, Side } from "../../../src/internal/line/end.ts"
 import { messageOf, Tag } from "../../../src/internal/line/message.ts"
@@ -135,6 +138,31 @@ describe("an end", () => {
     const end = makeEnd({ side: 0, capacity: 4, sends: true, receives: true }, freshLuggage)
     offer(end, messageOf(Tag.Bytes, new Uint8Array(3 * 1024 * 1024)))
     assert.isFalse(accepts(end))
+  })
+
+  it("wants to write at a quarter of its window, in messages or in bytes, and counts again at another wire", () => {
+    const end = makeEnd({ side: 0, capacity: 100, sends: true, receives: true }, freshLuggage)
+    const offerSome = (count: number, size: number): void => {
+      for (let i = 0; i < count; i++) offer(end, messageOf(Tag.Bytes, new Uint8Array(size)))
+    }
+    attach(end, { kind: Kind.Resume, epoch: 0, consumed: 0, arrived: 0 })
+    offerSome(24, 1)
+    assert.isFalse(isWriteDue(end))
+    offerSome(1, 1)
+    assert.isTrue(isWriteDue(end))
+    assert.strictEqual(nextFrame(end)?.kind, Kind.Data)
+    assert.isFalse(isWriteDue(end))
+    offerSome(3, windowBytes / 16)
+    assert.isFalse(isWriteDue(end))
+    offerSome(1, windowBytes / 16)
+    assert.isTrue(isWriteDue(end))
+    assert.strictEqual(nextFrame(end)?.kind, Kind.Data)
+    detach(end)
+    attach(end, { kind: Kind.Resume, epoch: 1, consumed: 25, arrived: 26 })
+    assert.isFalse(isWriteDue(end))
+    detach(end)
+    attach(end, { kind: Kind.Resume, epoch: 2, consumed: 25, arrived: 25 })
+    assert.isTrue(isWriteDue(end))
   })
 
   it("that has left hears nothing, and says that once", () => {

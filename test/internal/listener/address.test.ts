@@ -1,12 +1,13 @@
 /** Files of sockets: whose they are. */
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import type { Server } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { leaveAt, listenAt, show } from "../../../src/internal/listener/address.ts"
+import { dirname, join } from "node:path"
+import { leaveAt, listenAt, makePlace, removeLeftPlaces, show } from "../../../src/internal/listener/address.ts"
 import { checkedAddress } from "../../../src/internal/listener/options.ts"
 
 let folder = ""
@@ -68,6 +69,57 @@ describe("the file of a listener", () => {
     assert.strictEqual(show({ path: "\0name" }), "@name")
     assert.strictEqual(show({ host: "::1", port: 9 }), "[::1]:9")
     assert.strictEqual(show({ host: "127.0.0.1", port: 9 }), "127.0.0.1:9")
+  })
+})
+
+/** A process that is killed while it listens at a private socket; gives the path. */
+const killedWithPlace = async (): Promise<string> => {
+  const module = JSON.stringify(new URL("../../../src/internal/listener/address.ts", import.meta.url))
+  const program = `
+    const { makePlace } = await import(${module})
+    const { path } = makePlace()
+    const { createServer } = await import("node:net")
+    createServer().listen({ path }, () => process.stdout.write(path))
+  `
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, XDG_RUNTIME_DIR: folder }
+  })
+  const [path] = await once(child.stdout, "data")
+  child.kill("SIGKILL")
+  await once(child, "exit")
+  return String(path)
+}
+
+describe("what a killed process has left of a private socket", () => {
+  const before = process.env["XDG_RUNTIME_DIR"]
+  beforeEach(() => {
+    process.env["XDG_RUNTIME_DIR"] = folder
+  })
+  afterEach(() => {
+    if (before === undefined) delete process.env["XDG_RUNTIME_DIR"]
+    else process.env["XDG_RUNTIME_DIR"] = before
+  })
+
+  it("is removed, and what somebody listens at is not", async () => {
+    const left = await killedWithPlace()
+    assert.isTrue(existsSync(left))
+    const { leave, path } = makePlace()
+    await listening(path)
+    await removeLeftPlaces()
+    assert.isFalse(existsSync(dirname(left)))
+    assert.isTrue(await isReached(path))
+    leave()
+  })
+
+  it("stays where something else is in its folder, or where nobody has listened yet", async () => {
+    const left = dirname(await killedWithPlace())
+    writeFileSync(join(left, "other"), "")
+    const empty = makePlace()
+    await removeLeftPlaces()
+    assert.isTrue(existsSync(join(left, "other")))
+    assert.isTrue(existsSync(dirname(empty.path)))
+    empty.leave()
   })
 })
 
