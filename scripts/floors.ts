@@ -23,6 +23,7 @@ const floors: Record<string, number> = {
   "internal/handles": 1,
   "internal/line": 1,
   "internal/listener": 1,
+  "internal/manager": 1,
   "internal/sync": 1,
   Connection: 2,
   Pipe: 2,
@@ -53,7 +54,7 @@ const floors: Record<string, number> = {
 /** Imported when the first task needs effect. */
 const loadedLate = new Set(["internal/runner/effects.ts", "internal/runner/observer.ts"])
 const mayUseNode =
-  /^(?:internal\/(?:channel|codec|protocol|start|fork|runner|memory|hub|handles|line|listener)\/|Listener(?:\.ts$|\/))/
+  /^(?:internal\/(?:channel|codec|protocol|start|fork|runner|memory|hub|handles|line|listener|manager)\/|Listener(?:\.ts$|\/))/
 const startMethodFile = /^internal\/start\/(?:inline|threads|spawn|forkServer|fork)\.ts$/
 
 const placeOf = (file: string): string => {

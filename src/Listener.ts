@@ -52,7 +52,6 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
@@ -61,11 +60,8 @@ import { connectionOf } from "./internal/handles/connection.ts"
 import { lineOn } from "./internal/line/direct.ts"
 import type { Side } from "./internal/line/end.ts"
 import { isFar, show } from "./internal/listener/address.ts"
-import type { Refused } from "./internal/listener/address.ts"
 import type { Terms } from "./internal/listener/authenticate.ts"
-import { dial, mayPass } from "./internal/listener/dial.ts"
-import type { Missed, Reached } from "./internal/listener/dial.ts"
-import { openHall } from "./internal/listener/hall.ts"
+import type { Reached } from "./internal/listener/dial.ts"
 import type { Guest, Hall } from "./internal/listener/hall.ts"
 import {
   checkedAddress,
@@ -74,8 +70,11 @@ import {
   checkedLimit,
   checkedPatience
 } from "./internal/listener/options.ts"
+import { listen } from "./internal/listener/listen.ts"
+import { reach } from "./internal/listener/reach.ts"
+import type { Wish } from "./internal/listener/reach.ts"
 import { inOneGo } from "./internal/sync/asking.ts"
-import { AuthenticationFailed, Closed, ProcessError, StartFailed, TimedOut } from "./ProcessError.ts"
+import { Closed, ProcessError } from "./ProcessError.ts"
 
 const TypeId = "~effect-multiprocessing/Listener" as const
 
@@ -132,61 +131,12 @@ const listenerOf = (own: Internals): Listener =>
 
 // ---------------------------------------------------------------------------------------------------- making
 
-const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: "somebody listens there already. Take another address, or end the other one",
-  ENOTSOCK: "there is a file that is no socket, and it is left alone. Take another path, or remove it",
-  ENOENT: "its folder is not there. Make it first",
-  EADDRNOTAVAIL: "this machine has no such address. Take 127.0.0.1, 0.0.0.0 or one of its own",
-  ENOTFOUND: "no machine has that name",
-  ENAMETOOLONG: "the path of a socket has at most 107 bytes. Take a shorter one",
-  EACCES: "this user may not. Take a folder of your own, or a port above 1023"
-}
-
-const cannotListen = (address: Address | undefined, { cause, code }: Refused): ProcessError =>
-  new ProcessError({
-    reason: new StartFailed({
-      startMethod: "Listener",
-      message: `Listener.make: it cannot listen at ${address === undefined ? "a private socket" : show(address)}: ` +
-        `${advice[code] ?? "the system refuses"} (${code}).`,
-      ...(cause === undefined ? {} : { cause })
-    })
-  })
-
 interface MakeOptions {
   readonly address?: Address | undefined
   readonly authKey: Uint8Array | string
   readonly handshakeTimeout?: Duration.Input | undefined
   readonly maxMessageBytes?: number | undefined
 }
-
-/**
- * It belongs to the scope. To look up a name may take long, and cannot be given up: a hall that opens for nobody is closed
- * then.
- */
-const opened = (
-  open: () => Promise<Hall | Refused>,
-  address: Address | undefined
-): Effect.Effect<Hall, ProcessError, Scope.Scope> =>
-  Effect.suspend(() => {
-    let isWanted = true
-    let hall: Hall | undefined
-    const opening = Effect.callback<Hall, ProcessError>((resume) => {
-      const onOpened = (result: Hall | Refused): void => {
-        if ("code" in result) return resume(Effect.fail(cannotListen(address, result)))
-        if (!isWanted) return result.close()
-        hall = result
-        resume(Effect.succeed(result))
-      }
-      open().then(onOpened, (defect) => resume(Effect.die(defect)))
-    })
-    const giveUp = Effect.sync(() => {
-      isWanted = false
-      hall?.close()
-    })
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.acquireRelease(Effect.onError(restore(opening), () => giveUp), ({ close }) => Effect.sync(close))
-    )
-  })
 
 const termsOf = (options: Omit<MakeOptions, "address">, what: string): Terms => ({
   key: checkedKey(options.authKey, what),
@@ -253,13 +203,7 @@ export const make = (options: MakeOptions): Effect.Effect<Listener, ProcessError
     const address = options.address === undefined
       ? undefined
       : checkedAddress(options.address, 0, "Listener.make")
-    return Effect.flatMap(Effect.context<never>(), (context) => {
-      const note = (message: string): void => void Effect.runForkWith(context)(Effect.logDebug(message))
-      return Effect.map(
-        opened(() => openHall(address, terms, note), address),
-        (hall) => listenerOf({ hall, limit: terms.limit })
-      )
-    })
+    return Effect.map(listen(address, terms, "Listener.make"), (hall) => listenerOf({ hall, limit: terms.limit }))
   })
 
 // ---------------------------------------------------------------------------------------------------- connections
@@ -359,64 +303,6 @@ export const accept = <A = unknown, B = A>(
 
 const task = "Listener.connect"
 
-const wrongKey: Readonly<Record<string, string>> = {
-  noise: "what listens there is no Listener of this library: it is another address, or another program",
-  version: "its handshake has another version. Both sides need versions of this library that fit",
-  key: "the two sides have different keys. Give both the same authKey"
-}
-
-const lastWords = ({ code, proven, why }: Missed): string => {
-  if (why === "busy") return "too many others wait there to be accepted"
-  if (code !== undefined) return code
-  return proven ? "it hung up when it had proven the key" : "it hung up before it had proven the key"
-}
-
-const missed = (address: Address, result: Missed, { deadlineMillis, patienceMillis }: Times): ProcessError => {
-  const { code, why } = result
-  const at = `Listener.connect: ${show(address)}`
-  if (why in wrongKey) {
-    return new ProcessError({ reason: new AuthenticationFailed({ message: `${at}: ${wrongKey[why]}.` }) })
-  }
-  if (why === "late") {
-    const message = `${at}: the handshake took longer than ${patienceMillis} ms. Is it a Listener, and not too busy?`
-    return new ProcessError({ reason: new TimedOut({ task, limitMillis: patienceMillis, message }) })
-  }
-  if (!mayPass(result)) {
-    return new ProcessError({
-      reason: new Closed({
-        what: "Listener",
-        message:
-          `${at} cannot be reached: the system says ${code}. Look whether the address is right and this user may use it.`
-      })
-    })
-  }
-  const within = deadlineMillis > 0 ? ` within ${deadlineMillis} ms` : ""
-  const message = `${at}: nobody let us in${within}; at last: ${lastWords(result)}. ` +
-    "Is the other program running, and does it listen there? A later deadline waits longer for it."
-  return new ProcessError({ reason: new TimedOut({ task, limitMillis: deadlineMillis, message }) })
-}
-
-interface Times {
-  readonly deadlineMillis: number
-  readonly patienceMillis: number
-}
-
-const dialOnce = (address: Address, terms: Terms, onReached: (reached: Reached) => void) =>
-  Effect.callback<Reached, Missed>((resume) => {
-    const stop = dial(address, terms, (result) => {
-      if (result._tag === "Failed") return resume(Effect.fail(result))
-      onReached(result)
-      resume(Effect.succeed(result))
-    })
-    return Effect.sync(stop)
-  })
-
-const backOff = (deadlineMillis: number) =>
-  Schedule.min([Schedule.exponential("10 millis", 1.7), Schedule.spaced("250 millis")]).pipe(
-    Schedule.jittered,
-    Schedule.upTo({ duration: deadlineMillis })
-  )
-
 interface ConnectOptions<A, B> extends Omit<MakeOptions, "address"> {
   readonly schema?: Schema.Codec<A | B, any> | undefined
   readonly deadline?: Duration.Input | undefined
@@ -456,24 +342,8 @@ export const connect = <A = unknown, B = A>(
   Effect.suspend(() => {
     const at = checkedAddress(address, 1, task)
     const terms = termsOf(options, task)
-    const times: Times = {
-      patienceMillis: terms.patienceMillis,
-      deadlineMillis: checkedDeadline(options.deadline, task)
-    }
-    let reached: Reached | undefined
-    const once = dialOnce(at, terms, (result) => reached = result)
-    const dialing = times.deadlineMillis === 0
-      ? once
-      : Effect.retry(once, { schedule: backOff(times.deadlineMillis), while: mayPass })
+    const wish: Wish = { address: at, terms, deadlineMillis: checkedDeadline(options.deadline, task), what: task }
     const meeting: Meeting = { side: 0, address: at, limit: terms.limit }
-    // what was reached by a fiber that is interrupted is nobody's
-    const leave = Effect.sync(() => reached?.socket.destroy())
-    return Effect.uninterruptibleMask((restore) =>
-      restore(Effect.mapError(dialing, (result) => missed(at, result, times))).pipe(
-        Effect.onError(() => leave),
-        Effect.flatMap((result) =>
-          Effect.flatMap(Effect.scope, (scope) => join<A, B>(result, meeting, options.schema, scope))
-        )
-      )
-    )
+    return reach(wish, (result) =>
+      Effect.flatMap(Effect.scope, (scope) => join<A, B>(result, meeting, options.schema, scope)))
   })

@@ -7,6 +7,7 @@ import { openCondition } from "./condition.ts"
 import { openEvent } from "./event.ts"
 import { openConnection } from "./connection.ts"
 import type { Handle, OpenHandle } from "./handle.ts"
+import { openProxy } from "./manager.ts"
 import { openQueue } from "./queue.ts"
 import { openSemaphore } from "./semaphore.ts"
 import { openSharedLock } from "./sharedLock.ts"
@@ -18,6 +19,7 @@ type Open = (data: never) => Handle
 
 const openers: Readonly<Record<string, Open>> = {
   Connection: openConnection,
+  Manager: openProxy,
   SharedArray: openArray,
   SharedBarrier: openBarrier,
   SharedCondition: openCondition,

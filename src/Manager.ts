@@ -1,0 +1,872 @@
+/**
+ * Objects that live in a process of their own, and are used by all others as if they were there.
+ *
+ * A manager is a service of the user's whose methods run in a server process. Whoever provides {@link layer} gets the same
+ * service, as a proxy; a proxy in a payload works in every child.
+ *
+ * ```ts
+ * import { Console, Context, Effect, Layer, Schema } from "effect"
+ * import { Rpc, RpcGroup } from "effect/rpc"
+ * import { Manager, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * class Counter extends Context.Service<Counter, {
+ *   readonly add: (amount: number) => Effect.Effect<number>
+ * }>()("app/Counter") {}
+ *
+ * export const counters = Manager.make("Counters", {
+ *   module: import.meta.url,
+ *   service: Counter,
+ *   methods: RpcGroup.make(Rpc.make("add", { payload: Schema.Number, success: Schema.Number })),
+ *   layer: Layer.effect(Counter, Effect.sync(() => {
+ *     let count = 0
+ *     return { add: (amount: number) => Effect.sync(() => count += amount) }
+ *   }))
+ * })
+ *
+ * const addTen = Task.make("addTen", {
+ *   module: import.meta.url,
+ *   handler: (counter: Counter["Service"]) => counter.add(10)
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const counter = yield* Counter
+ *   const child = yield* Process.start(addTen, counter)
+ *   yield* Process.join(child)
+ *   yield* Console.log(yield* counter.add(1))
+ * }).pipe(Effect.scoped, Effect.provide(Manager.layer(counters)), Effect.provide(StartMethod.layerSpawn))
+ *
+ * Process.runMain(program)
+ * ```
+ *
+ * **Laws**
+ *
+ * - A method's own error arrives as its type, a bug in it as a defect with the stack of the server. Interrupting a call
+ *   interrupts it there. A stream is stopped where nobody takes any more.
+ * - A server that ends, however it ends, fails all calls that are under way, and those that come later, within a second.
+ * - An object that a method gives stays in the server ({@link hosted}) until the scopes of all that hold it have ended, or
+ *   their processes.
+ * - Nothing that a client says is decoded before it has proven the key.
+ *
+ * **What goes wrong on the way** is a `ProcessError`: `WorkerExited` where the server is this process's child, `Closed`
+ * elsewhere, `CodecFailed` and `NotShareable` for values that cannot cross, `MessageTooLarge`. A method whose error schema has
+ * a place for a `ProcessError` fails with it. Any other dies of it: its type says that it cannot fail so, and who uses the
+ * service need not know whether it is a proxy.
+ *
+ * **What it costs**
+ *
+ * Each call is two messages over a socket, and copies its payload and its result. The server runs all methods on one core.
+ *
+ * **Choosing**
+ *
+ * | what is shared                                   | use                                     |
+ * | ------------------------------------------------ | --------------------------------------- |
+ * | numbers, arrays, bytes                           | `SharedValue`, `SharedArray`, `SharedMemory` |
+ * | work to be handed out                            | a `Pool`, or a `SharedQueue`            |
+ * | objects with methods, a connection, a cache      | a manager                               |
+ * | what outlives the programs, or must not get lost | a database                              |
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { hasProperty } from "effect/Predicate"
+import type * as Rpc from "effect/rpc/Rpc"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import type * as RpcSchema from "effect/rpc/RpcSchema"
+import * as Schema from "effect/Schema"
+import type * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Connection from "./Connection.ts"
+import { definitionName, moduleUrl } from "./internal/codec/registry.ts"
+import { ProxyTypeId } from "./internal/handles/manager.ts"
+import type { Reference } from "./internal/handles/manager.ts"
+import {
+  checkedAddress,
+  checkedDeadline,
+  checkedKey,
+  checkedLimit,
+  checkedPatience
+} from "./internal/listener/options.ts"
+import { serve as serveDefinition } from "./internal/manager/boot.ts"
+import { linkIn, lostCall, makeWay, newKey, wishFor } from "./internal/manager/connect.ts"
+import { define, setHosted } from "./internal/manager/definition.ts"
+import type { Definition, Server } from "./internal/manager/definition.ts"
+import type { Callee } from "./internal/manager/callee.ts"
+import { proxyOf } from "./internal/manager/callee.ts"
+import { layerObjects as readyObjects, objectsGroup } from "./internal/manager/ready.ts"
+import type { Kind, ObjectsService } from "./internal/manager/ready.ts"
+import { shareLink } from "./internal/manager/travel.ts"
+import { timeMillisOr } from "./internal/start/checks.ts"
+import { describeStatus } from "./internal/start/child.ts"
+import type { Address } from "./Listener.ts"
+import * as Pipe from "./Pipe.ts"
+import * as Process from "./Process.ts"
+import { ProcessError, StartFailed, WorkerExited } from "./ProcessError.ts"
+import { StartMethod } from "./StartMethod.ts"
+import * as Task from "./Task.ts"
+
+const TypeId = "~effect-multiprocessing/Manager" as const
+
+/**
+ * The definition of a manager: a service of the type `S` with the tag `I`, whose layer may fail with `E` and needs `R`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Manager<in out I, in out S, out E = never, out R = never> {
+  readonly [TypeId]: {
+    readonly _I: (_: I) => I
+    readonly _S: (_: S) => S
+    readonly _E: () => E
+    readonly _R: () => R
+  }
+  readonly name: string
+  /** The URL of the module that defines it. */
+  readonly module: string
+}
+
+/**
+ * Is this value the definition of a manager?
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isManager = (u: unknown): u is Manager<never, never, unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * Is this value a proxy: an object whose methods run in the server process of a manager?
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isProxy = (u: unknown): boolean => hasProperty(u, ProxyTypeId)
+
+// ---------------------------------------------------------------------------------------------------- types
+
+/**
+ * The schema of an object that stays in the server: what a method gives is a proxy of it, for as long as a scope.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Hosted<in out S> extends Schema.Codec<S> {
+  readonly "~effect-multiprocessing/Manager/Hosted": (_: S) => S
+}
+
+/** What a method gives. */
+type Answer<R extends Rpc.Any> = [Rpc.SuccessSchema<R>] extends [RpcSchema.Stream<infer A, infer E>]
+  ? Stream.Stream<A["Type"], E["Type"] | Rpc.Error<R>>
+  : [Rpc.SuccessSchema<R>] extends [Hosted<infer S>] ? Effect.Effect<S, Rpc.Error<R>, Scope.Scope>
+  : Effect.Effect<Rpc.Success<R>, Rpc.Error<R>>
+
+/**
+ * The service that a group of methods makes: what a proxy of it looks like.
+ *
+ * @category type-level
+ * @since 0.1.0
+ */
+export type Service<Methods extends Rpc.Any> = {
+  readonly [M in Methods as M["_tag"]]: Method<Rpc.Payload<M>, Answer<M>>
+}
+
+/** A tuple is called with its elements. */
+type Method<Payload, Answer> = [Payload] extends [void] ? () => Answer
+  : Payload extends readonly [unknown, ...ReadonlyArray<unknown>] ? (...payload: Payload) => Answer
+  : (payload: Payload) => Answer
+
+/** A service that is no `Service` of the group: the types say so where the group is given. */
+type Fits<S, Methods extends Rpc.Any> = [Service<Methods>] extends [S] ? [S] extends [Service<Methods>] ? unknown
+  : { readonly "the service has no such methods": Service<Methods> }
+  : { readonly "the service has methods that are not in the group, or are of another type": S }
+
+// ---------------------------------------------------------------------------------------------------- defining
+
+interface Internals {
+  readonly definition: Definition
+  readonly task: Task.Task<Order, void, unknown, Process.Provided>
+}
+
+const internals = Symbol.for("effect-multiprocessing/Manager/internals")
+
+/** Every Manager is made by {@link make}. */
+const internalsOf = (self: Manager<never, never, unknown, unknown>): Internals =>
+  (self as unknown as { readonly [internals]: Internals })[internals]
+
+/** What a server process is started with. */
+interface Order {
+  readonly key: Uint8Array
+  readonly limit: number
+  readonly announce: Connection.Connection<Address, never>
+}
+
+const patienceMillis = 10_000
+
+const serverTask = (name: string, module: string, find: () => Definition): Internals["task"] =>
+  Task.make(`Manager "${name}"`, {
+    module,
+    handler: ({ announce, key, limit }: Order) =>
+      Effect.gen(function*() {
+        const terms = { key, limit, patienceMillis }
+        const { address } = yield* serveDefinition(find(), undefined, terms, "Manager.layer", 0)
+        yield* Connection.send(announce, address)
+        return yield* Effect.never
+      })
+  })
+
+/**
+ * Defines a manager: by module and name, as `Task.make` defines a task.
+ *
+ * **Options**
+ *
+ * - `service`: the tag of the service. What {@link layer} and {@link connect} provide has the same.
+ * - `methods`: all methods of the service, each with the schemas of its payload, its success and its error. A payload that is
+ *   a tuple stands for a method that is called with its elements.
+ * - `layer`: makes the service, in the server. It may use the `StartMethod` of the server, and start children of its own.
+ *
+ * **Details**
+ *
+ * - A service whose methods are not those of the group is a type error: a member that is no method, a method that the group
+ *   does not have, or another type.
+ * - Values cross as those of a task: `Schema.Unknown` is structured clone, handles and proxies may stand anywhere in them,
+ *   and what a schema encodes arrives decoded.
+ *
+ * **Gotchas**
+ *
+ * - A member of the service that is an Effect has to be a method without a payload: a proxy does not know when to ask.
+ * - The schemas of methods need no services.
+ * - A second definition of the same name in the same module replaces the first.
+ *
+ * @see {@link layer} to start a server
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <I, S, Methods extends Rpc.Any, E = never, R extends Process.Provided = never>(
+  name: string,
+  options: {
+    readonly module: string | URL
+    readonly service: Context.Key<I, S>
+    readonly methods: RpcGroup.RpcGroup<Methods> & Fits<S, Methods>
+    readonly layer: Layer.Layer<I, E, R>
+  }
+): Manager<I, S, E, R> => {
+  const what = `Manager.make("${name}")`
+  const named = definitionName(name, "Manager.make")
+  const module = moduleUrl(options.module, what)
+  const server: Server = {
+    service: options.service as unknown as Context.Key<unknown, unknown>, // erased: the group says what it does
+    layer: options.layer as unknown as Server["layer"]
+  }
+  const definition = define(named, module, options.methods as unknown as RpcGroup.RpcGroup<Rpc.Any>, server)
+  const own: Internals = { definition, task: serverTask(named, module, () => definition) }
+  return Object.defineProperty({ name: named, module, [TypeId]: variance }, internals, { value: own }) as unknown as //
+  Manager<I, S, E, R> // its types live in the variance markers
+}
+
+/**
+ * The schema of objects that stay in the server: the `success` of a method that gives one. Who calls it gets a proxy.
+ *
+ * **Details**
+ *
+ * - The method needs a `Scope`, on both sides. In the server it is the object's: what is acquired in it is released when the
+ *   object is dropped. For the caller it is how long the object is held.
+ * - A proxy that is sent elsewhere is held there too, until it is no longer in sight there, or that process ends. The server
+ *   drops an object when nobody holds it: calls of it fail with `Closed` then.
+ *
+ * **Gotchas**
+ *
+ * - While it is on its way nobody else holds it: keep the scope that it was made in open until the receiver has it.
+ * - Names of hosted objects that one manager gives have to differ.
+ *
+ * **Example** (A cursor)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Rpc, RpcGroup } from "effect/rpc"
+ * import { Manager } from "effect-multiprocessing"
+ *
+ * const Cursor = Manager.hosted("Cursor", {
+ *   module: import.meta.url,
+ *   methods: RpcGroup.make(Rpc.make("next", { success: Schema.UndefinedOr(Schema.String) }))
+ * })
+ *
+ * // the service has a method (query: string) => Effect<typeof Cursor.Type, never, Scope>
+ * export const open = Rpc.make("open", { payload: Schema.String, success: Cursor })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hosted = <Methods extends Rpc.Any, S = Service<Methods>>(name: string, options: {
+  readonly module: string | URL
+  readonly methods: RpcGroup.RpcGroup<Methods>
+}): Hosted<S> => {
+  const module = moduleUrl(options.module, `Manager.hosted("${name}")`)
+  const methods = options.methods as unknown as RpcGroup.RpcGroup<Rpc.Any> // erased
+  const schema = Schema.declare((u: unknown): u is S => typeof u === "object" && u !== null)
+  setHosted(schema, define(definitionName(name, "Manager.hosted"), module, methods, undefined))
+  return schema as unknown as Hosted<S> // its mark is in the types only
+}
+
+const variance = {
+  _I: (_: never) => _,
+  _S: (_: never) => _,
+  _E: (): never => undefined as never,
+  _R: (): never => undefined as never
+}
+
+// ---------------------------------------------------------------------------------------------------- a server of its own
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LayerOptions {
+  /** Of the server process, for people and logs. */
+  readonly name?: string | undefined
+  /** Between the request to end and the signal that enforces it; default 1 second. */
+  readonly gracePeriod?: Duration.Input | undefined
+  /** The largest message, in bytes; default 2 GiB - 1. */
+  readonly maxMessageBytes?: number | undefined
+}
+
+const notStarted = ({ name }: Definition, startMethod: string, cause: unknown): ProcessError =>
+  new ProcessError({
+    reason: new StartFailed({
+      startMethod,
+      message: `Manager "${name}" did not start: its layer failed in the server process.`,
+      cause
+    })
+  })
+
+const announced = (
+  definition: Definition,
+  server: Process.Process<void, unknown>,
+  receiver: Connection.Connection<never, Address>,
+  startMethod: string
+): Effect.Effect<Address, ProcessError> => {
+  const failed = Effect.flatMap(Process.wait(server), (exit): Effect.Effect<never, ProcessError> => {
+    const error = Exit.findErrorOption(exit)
+    const cause = error._tag === "Some" ? error.value : Exit.isFailure(exit) ? exit.cause : undefined
+    // a server that was killed before it could say why
+    return Effect.fail(
+      cause instanceof ProcessError && cause.reason instanceof WorkerExited
+        ? cause
+        : notStarted(definition, startMethod, cause)
+    )
+  })
+  // an end of the pipe without a word is an end of the server
+  return Effect.raceFirst(
+    Effect.matchEffect(Connection.receive(receiver), { onFailure: () => failed, onSuccess: Effect.succeed }),
+    failed
+  )
+}
+
+/** How long its end may take to become known, once its connection has ended. */
+const newsMillis = 500
+
+const whyServerLost =
+  (definition: Definition, server: Process.Process<void, unknown>, reference: Reference) =>
+  (method: string): Effect.Effect<ProcessError> => {
+    const { name } = definition
+    const exited = Effect.map(Process.exited(server), (status) =>
+      new ProcessError({
+        reason: new WorkerExited({
+          pid: server.pid,
+          status,
+          task: `${name}.${method}`,
+          message: `Manager "${name}": its server ${server.name} (pid ${server.pid}) ${
+            describeStatus(status)
+          }. "${method}" may have run, or not.`
+        })
+      }))
+    return Effect.timeoutOrElse(exited, {
+      duration: newsMillis,
+      orElse: () => Effect.succeed(lostCall(definition, method, reference))
+    })
+  }
+
+const start = Effect.fnUntraced(function*({ definition, task }: Internals, options: LayerOptions) {
+  const { name: startMethod } = yield* StartMethod
+  const limit = checkedLimit(options.maxMessageBytes, "Manager.layer")
+  const key = newKey()
+  const [receiver, sender] = yield* Pipe.simplex<Address>()
+  const server = yield* Process.start(task, { key, limit, announce: sender }, {
+    name: options.name,
+    gracePeriod: options.gracePeriod,
+    daemon: true
+  })
+  const address = yield* announced(definition, server, receiver, startMethod)
+  const reference: Reference = { address, key, limit }
+  const link = yield* linkIn(yield* Effect.scope, wishFor(reference, "Manager.layer"), true)
+  shareLink(reference, link)
+  const callee: Callee = {
+    definition,
+    object: undefined,
+    link: Effect.succeed(link),
+    server: reference,
+    whyLost: whyServerLost(definition, server, reference)
+  }
+  return proxyOf(callee)
+})
+
+/**
+ * Starts a server process, by the start method, and provides the service: its methods run there.
+ *
+ * **Details**
+ *
+ * - It is there when the layer of the manager is built. A layer that fails is `StartFailed`, with its failure as the cause.
+ * - The server listens at a private socket, with a key that only proxies know. It ends with the scope: the layer of the
+ *   manager is released there, within the `gracePeriod`.
+ * - A server that dies is not started again: what it held is lost. Calls fail with `WorkerExited`.
+ *
+ * @see {@link connect} for a server that is another program
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <I, S, E, R>(
+  self: Manager<I, S, E, R>,
+  options?: LayerOptions
+): Layer.Layer<I, ProcessError, StartMethod> => {
+  const own = internalsOf(self as unknown as Manager<never, never>)
+  return Layer.effect(own.definition.server!.service, start(own, options ?? {})) as unknown as //
+  Layer.Layer<I, ProcessError, StartMethod> // the proxy has the methods of the service
+}
+
+// ---------------------------------------------------------------------------------------------------- other programs
+
+/**
+ * Options of {@link serve}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeOptions {
+  /** As for `Listener.make`; a private socket where it is left out. */
+  readonly address?: Address | undefined
+  readonly authKey: Uint8Array | string
+  readonly handshakeTimeout?: Duration.Input | undefined
+  readonly maxMessageBytes?: number | undefined
+  /** For so long a client that has lost its connection may come back to its objects; default 30 seconds. */
+  readonly leaseTimeout?: Duration.Input | undefined
+}
+
+const termsOf = (options: Omit<ServeOptions, "address" | "leaseTimeout">, what: string) => ({
+  key: checkedKey(options.authKey, what),
+  limit: checkedLimit(options.maxMessageBytes, what),
+  patienceMillis: checkedPatience(options.handshakeTimeout, what)
+})
+
+/**
+ * Serves the service to other programs, until the scope ends. It completes when clients can connect.
+ *
+ * **Details**
+ *
+ * - The handshake is that of a `Listener`: both sides prove the key, and nothing is decoded before.
+ * - It fails with `StartFailed` where it cannot listen, and as the layer of the manager fails.
+ *
+ * **Gotchas**
+ *
+ * **Nothing is encrypted.** Over TCP, handles and proxies are refused: they live on this machine.
+ *
+ * @see {@link connect} for the other side
+ * @category remote
+ * @since 0.1.0
+ */
+export const serve = <I, S, E, R>(
+  self: Manager<I, S, E, R>,
+  options: ServeOptions
+): Effect.Effect<{ readonly address: Address }, ProcessError | E, R | Scope.Scope> =>
+  Effect.suspend(() => {
+    const { definition } = internalsOf(self as unknown as Manager<never, never>)
+    const terms = termsOf(options, "Manager.serve")
+    const address = options.address === undefined ? undefined : checkedAddress(options.address, 0, "Manager.serve")
+    const leaseMillis = timeMillisOr("Manager.serve: leaseTimeout", options.leaseTimeout, 30_000)
+    return Effect.map(
+      serveDefinition(definition, address, terms, "Manager.serve", leaseMillis),
+      ({ address }) => ({ address })
+    )
+  }) as Effect.Effect<{ readonly address: Address }, ProcessError | E, R | Scope.Scope> // what the layer fails with, and needs
+
+/**
+ * Options of {@link connect}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectOptions extends Omit<ServeOptions, "address" | "leaseTimeout"> {
+  readonly address: Address
+  /** How long it is tried while nobody listens there; default 10 seconds. */
+  readonly deadline?: Duration.Input | undefined
+  /** When, and how often, a lost connection is tried again; by default until the `deadline`. */
+  readonly schedule?: Schedule.Schedule<unknown, ProcessError> | undefined
+}
+
+const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options: ConnectOptions) {
+  const what = "Manager.connect"
+  const address = checkedAddress(options.address, 1, what)
+  const terms = termsOf(options, what)
+  const wish = { address, terms, deadlineMillis: checkedDeadline(options.deadline, what), what }
+  const { link } = yield* makeWay(wish, options.schedule)
+  const reference: Reference = { address, key: terms.key, limit: terms.limit }
+  return proxyOf({
+    definition,
+    object: undefined,
+    link,
+    server: reference,
+    returns: true,
+    whyLost: (method) => Effect.succeed(lostCall(definition, method, reference))
+  })
+})
+
+/**
+ * Provides the service of a server that another program runs with {@link serve}.
+ *
+ * **Details**
+ *
+ * - It fails as `Listener.connect` does: `AuthenticationFailed`, `TimedOut`, `Closed`.
+ * - A connection that is lost is made again. Calls that were under way fail with `Closed`, since nobody knows whether they
+ *   have run; calls that come meanwhile wait. Objects that are held are there afterwards, when it takes no longer than the
+ *   `leaseTimeout` of the server.
+ *
+ * **Gotchas**
+ *
+ * Both programs need the definition, under the same name.
+ *
+ * @category remote
+ * @since 0.1.0
+ */
+export const connect = <I, S, E, R>(
+  self: Manager<I, S, E, R>,
+  options: ConnectOptions
+): Layer.Layer<I, ProcessError> => {
+  const own = internalsOf(self as unknown as Manager<never, never>)
+  return Layer.effect(own.definition.server!.service, connectTo(own, options)) as unknown as Layer.Layer<
+    I,
+    ProcessError
+  > // as above
+}
+
+// ---------------------------------------------------------------------------------------------------- ready-made objects
+
+/**
+ * The service that gives ready-made objects: {@link layerObjects} starts a server of them.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Objects extends Context.Service<Objects, ObjectsService>()("effect-multiprocessing/Manager/Objects") {}
+
+/**
+ * The manager of ready-made objects, for {@link serve} and {@link connect}.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const objects: Manager<Objects, ObjectsService> = make("Objects", {
+  module: import.meta.url,
+  service: Objects,
+  methods: objectsGroup as never, // the service says what it has
+  layer: readyObjects(Objects)
+}) as unknown as Manager<Objects, ObjectsService>
+
+/**
+ * Starts a server of ready-made objects: Python's `SyncManager`.
+ *
+ * **Example** (A map that children fill)
+ *
+ * ```ts run
+ * import { Console, Effect } from "effect"
+ * import { Manager, Process, StartMethod, Task } from "effect-multiprocessing"
+ *
+ * const increment = Task.sync("increment", { module: import.meta.url, handler: (n: number | undefined) => (n ?? 0) + 1 })
+ *
+ * const countWords = Task.make("countWords", {
+ *   module: import.meta.url,
+ *   handler: ({ counts, words }: {
+ *     readonly counts: Manager.HostedMap<string, number>
+ *     readonly words: ReadonlyArray<string>
+ *   }) => Effect.forEach(words, (word) => counts.update(word, increment), { discard: true })
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const counts = yield* Manager.map<string, number>()
+ *   const children = yield* Effect.forEach([["a", "b"], ["a", "c"]], (words) =>
+ *     Process.start(countWords, { counts, words }))
+ *   yield* Effect.forEach(children, Process.join)
+ *   yield* Console.log(yield* counts.get("a"))
+ * }).pipe(Effect.scoped, Effect.provide(Manager.layerObjects()), Effect.provide(StartMethod.layerThreads))
+ *
+ * Process.runMain(program)
+ * // => 2
+ * ```
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const layerObjects = (options?: LayerOptions): Layer.Layer<Objects, ProcessError, StartMethod> =>
+  layer(objects, options)
+
+/**
+ * Options of all ready-made objects: those who give the same `name` get the same object, as long as somebody holds it.
+ * What it holds at first is what the first of them says.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ObjectOptions {
+  readonly name?: string | undefined
+}
+
+/**
+ * A value in a server. `update` runs a task there, and nobody else changes the value meanwhile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedRef<A> {
+  readonly get: () => Effect.Effect<A, ProcessError>
+  readonly set: (value: A) => Effect.Effect<void, ProcessError>
+  readonly getAndSet: (value: A) => Effect.Effect<A, ProcessError>
+  readonly update: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
+  readonly updateWith: <P, E>(
+    task: Task.Task<{ readonly value: A; readonly argument: P }, A, E>,
+    argument: P
+  ) => Effect.Effect<A, E | ProcessError>
+}
+
+/**
+ * What can be a key of a {@link HostedMap} or a value of a {@link HostedSet}: an object is another one when it has crossed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Key = string | number | bigint | boolean | null | undefined
+
+/** What is compared by identity is another one when it has crossed. */
+type Comparable<K> = [K] extends [Key] ? unknown : { readonly "a key is a value that is compared by what it is": Key }
+
+/**
+ * A `Map` in a server. `get` gives a copy: to change a part of a value, `update` it with a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedMap<K, V> {
+  readonly get: (key: K) => Effect.Effect<V | undefined, ProcessError>
+  readonly has: (key: K) => Effect.Effect<boolean, ProcessError>
+  readonly set: (key: K, value: V) => Effect.Effect<void, ProcessError>
+  readonly setAll: (entries: ReadonlyArray<readonly [K, V]>) => Effect.Effect<void, ProcessError>
+  readonly getOrSet: (key: K, value: V) => Effect.Effect<V, ProcessError>
+  readonly remove: (key: K) => Effect.Effect<boolean, ProcessError>
+  readonly size: () => Effect.Effect<number, ProcessError>
+  readonly entries: () => Effect.Effect<ReadonlyArray<readonly [K, V]>, ProcessError>
+  readonly clear: () => Effect.Effect<void, ProcessError>
+  readonly update: <E>(key: K, task: Task.Task<V | undefined, V, E>) => Effect.Effect<V, E | ProcessError>
+}
+
+/**
+ * An `Array` in a server. Negative places count from the end; where there is none, `undefined` is given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedList<A> {
+  readonly get: (index: number) => Effect.Effect<A | undefined, ProcessError>
+  readonly set: (index: number, value: A) => Effect.Effect<boolean, ProcessError>
+  readonly push: (value: A) => Effect.Effect<number, ProcessError>
+  readonly pushAll: (values: ReadonlyArray<A>) => Effect.Effect<number, ProcessError>
+  readonly pop: () => Effect.Effect<A | undefined, ProcessError>
+  readonly shift: () => Effect.Effect<A | undefined, ProcessError>
+  readonly insert: (index: number, value: A) => Effect.Effect<void, ProcessError>
+  readonly remove: (index: number) => Effect.Effect<A | undefined, ProcessError>
+  readonly length: () => Effect.Effect<number, ProcessError>
+  readonly slice: (from: number, to: number) => Effect.Effect<ReadonlyArray<A>, ProcessError>
+  readonly values: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
+  readonly clear: () => Effect.Effect<void, ProcessError>
+  readonly update: <E>(index: number, task: Task.Task<A, A, E>) => Effect.Effect<A | undefined, E | ProcessError>
+}
+
+/**
+ * A `Set` in a server. `add` and `remove` tell whether something has changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedSet<A> {
+  readonly add: (value: A) => Effect.Effect<boolean, ProcessError>
+  readonly has: (value: A) => Effect.Effect<boolean, ProcessError>
+  readonly remove: (value: A) => Effect.Effect<boolean, ProcessError>
+  readonly size: () => Effect.Effect<number, ProcessError>
+  readonly values: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
+  readonly clear: () => Effect.Effect<void, ProcessError>
+}
+
+/**
+ * A queue in a server. A value whose taker dies while it is on its way is lost: `SharedQueue` keeps it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedQueue<A> {
+  readonly offer: (value: A) => Effect.Effect<void, ProcessError>
+  readonly take: () => Effect.Effect<A, ProcessError>
+  readonly poll: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
+  readonly size: () => Effect.Effect<number, ProcessError>
+}
+
+/**
+ * A flag in a server that can be waited for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedEvent {
+  readonly set: () => Effect.Effect<void, ProcessError>
+  readonly clear: () => Effect.Effect<void, ProcessError>
+  readonly isSet: () => Effect.Effect<boolean, ProcessError>
+  readonly wait: () => Effect.Effect<void, ProcessError>
+}
+
+/**
+ * Permits in a server, for {@link withPermits} and {@link withLock}. Those of a process that died come back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedSemaphore {
+  readonly hold: (permits: number) => Stream.Stream<void, ProcessError>
+}
+
+type Made<A> = Effect.Effect<A, ProcessError, Objects | Scope.Scope>
+
+const ask = <A>(kind: Kind, initial: unknown, options: ObjectOptions | undefined): Made<A> =>
+  Effect.flatMap(Objects, (service) => service[kind]({ name: options?.name, initial })) as Made<A> // each kind has its type
+
+/**
+ * A value in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const ref = <A>(initial: A, options?: ObjectOptions): Made<HostedRef<A>> => ask("ref", initial, options)
+
+/**
+ * A map in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const map = <K, V>(
+  initial?: Iterable<readonly [K, V]> & Comparable<K>,
+  options?: ObjectOptions
+): Made<HostedMap<K, V>> => ask("map", Array.from(initial ?? []), options)
+
+/**
+ * A list in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const list = <A>(initial?: Iterable<A>, options?: ObjectOptions): Made<HostedList<A>> =>
+  ask("list", Array.from(initial ?? []), options)
+
+/**
+ * A set in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const set = <A>(initial?: Iterable<A> & Comparable<A>, options?: ObjectOptions): Made<HostedSet<A>> =>
+  ask("set", Array.from(initial ?? []), options)
+
+/**
+ * A queue in the server of the objects, until the scope ends. With a `capacity`, who offers waits for room.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const queue = <A>(options?: ObjectOptions & { readonly capacity?: number | undefined }): Made<HostedQueue<A>> =>
+  Effect.suspend(() =>
+    ask("queue", checkedCount(options?.capacity ?? Infinity, "Manager.queue: the capacity"), options)
+  )
+
+/**
+ * An event in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const event = (options?: ObjectOptions): Made<HostedEvent> => ask("event", false, options)
+
+/**
+ * A semaphore in the server of the objects, until the scope ends.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const semaphore = (permits: number, options?: ObjectOptions): Made<HostedSemaphore> =>
+  Effect.suspend(() => ask("semaphore", checkedCount(permits, "Manager.semaphore: the number of permits"), options))
+
+/**
+ * A semaphore of one permit, for {@link withLock}. It is not reentrant.
+ *
+ * @category ready-made
+ * @since 0.1.0
+ */
+export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => semaphore(1, options)
+
+const checkedCount = (count: number, what: string): number => {
+  if (count >= 1 && (Number.isInteger(count) || count === Infinity)) return count
+  throw new RangeError(`${what} must be a whole number of at least 1, but it is ${String(count)}.`)
+}
+
+const holding = <A, E, R>(self: HostedSemaphore, permits: number, effect: Effect.Effect<A, E, R>) =>
+  Effect.scopedWith((scope) =>
+    Effect.gen(function*() {
+      const pull = yield* Scope.provide(Stream.toPull(self.hold(permits)), scope)
+      yield* pull
+      // whoever has lost the server has lost the permits
+      return yield* Effect.raceFirst(effect, Effect.forever(pull))
+    })
+  ) as Effect.Effect<A, E | ProcessError, R> // the stream has no end of its own
+
+/**
+ * Runs an effect while it holds so many permits. They come back when it ends, when it is interrupted, and when its process
+ * dies. An effect that loses its server is interrupted, and fails with what became of that.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withPermits: {
+  (self: HostedSemaphore, permits: number): <A, E, R>(
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | ProcessError, R>
+  <A, E, R>(
+    self: HostedSemaphore,
+    permits: number,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ProcessError, R>
+} = <A, E, R>(self: HostedSemaphore, permits: number, effect?: Effect.Effect<A, E, R>) =>
+  (effect === undefined
+    ? (later: Effect.Effect<A, E, R>) => holding(self, permits, later)
+    : holding(self, permits, effect)) as never // what the one or the other call shape promises
+
+/**
+ * Runs an effect while it holds the lock: {@link withPermits} with one.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withLock: {
+  (self: HostedSemaphore): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ProcessError, R>
+  <A, E, R>(self: HostedSemaphore, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ProcessError, R>
+} = <A, E, R>(self: HostedSemaphore, effect?: Effect.Effect<A, E, R>) =>
+  (effect === undefined
+    ? (later: Effect.Effect<A, E, R>) => holding(self, 1, later)
+    : holding(self, 1, effect)) as never // as above

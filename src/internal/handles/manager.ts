@@ -1,0 +1,102 @@
+/**
+ * A proxy: an object with the methods of another one, which lives in the server process of a manager. What crosses is where
+ * it lives, and how it is called; whoever receives it connects when it is first used.
+ *
+ * Effect-free: a child opens it with all other handles. What a call needs is loaded by the first one.
+ */
+import { createRequire } from "node:module"
+import { perThread } from "../memory/perThread.ts"
+import { householdNow, makeHandle } from "./handle.ts"
+import type { Handle } from "./handle.ts"
+
+export const ProxyTypeId = "~effect-multiprocessing/Manager/Proxy" as const
+
+/** As for a listener. */
+type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** How the server is reached. */
+export interface Reference {
+  readonly address: Address
+  readonly key: Uint8Array
+  readonly limit: number
+}
+
+/** The definition, by which module and name it is found, and the names of its methods. */
+export interface ProxyData {
+  readonly module: string
+  readonly name: string
+  readonly methods: ReadonlyArray<string>
+  readonly streams: ReadonlyArray<string>
+  /** Those that are called with the elements of their payload. */
+  readonly spread: ReadonlyArray<string>
+  /** The one among others of its kind; undefined for that which the server was started for. */
+  readonly object: number | undefined
+  readonly server: Reference
+}
+
+/** An Effect, or a Stream for those methods that give one. */
+export type Call = (method: string, payload: unknown, isStream: boolean) => unknown
+
+export interface ProxyHandle extends Handle {
+  readonly [ProxyTypeId]: ProxyData
+}
+
+/** Of the manager itself, and of what else cannot cross, `refusal` says why. */
+export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | undefined = () => undefined) => {
+  const methods: Record<string, unknown> = {}
+  const spread = new Set(data.spread)
+  const add = (method: string, isStream: boolean): void => {
+    methods[method] = spread.has(method)
+      ? (...payload: ReadonlyArray<unknown>) => call(method, payload, isStream)
+      : (payload: unknown) => call(method, payload, isStream)
+  }
+  for (const method of data.methods) add(method, false)
+  for (const method of data.streams) add(method, true)
+  const handle = makeHandle(methods, { name: "Manager", refusal, write: () => data })
+  // not enumerable: whoever prints a proxy does not print a key
+  return Object.defineProperty(handle, ProxyTypeId, { value: data }) as unknown as ProxyHandle
+}
+
+// ---------------------------------------------------------------------------------------------------- opening
+
+/** What a proxy does that came from elsewhere. */
+interface Calls {
+  readonly callsOf: (data: ProxyData) => Call
+  /** Keeps its object in the server. What is given lets it go. */
+  readonly holdFor: (data: ProxyData) => () => void
+}
+
+const installed = perThread("proxies", (): { calls: Calls | undefined } => ({ calls: undefined }))
+
+export const installCalls = (calls: Calls): void => {
+  installed.calls = calls
+}
+
+/** Whoever calls has loaded effect. A sync import, because the method has to give its Effect now. */
+const calls = (): Calls => {
+  if (installed.calls === undefined) {
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
+    createRequire(import.meta.url)(`../manager/travel.${extension}`)
+  }
+  return installed.calls!
+}
+
+/** Whoever was sent an object and has lost sight of it lets it go, some time later: a worker may live on for long. */
+const unseen = new FinalizationRegistry<() => void>((letGo) => letGo())
+
+const hold = (proxy: ProxyHandle, data: ProxyData): void => {
+  const letGo = calls().holdFor(data)
+  unseen.register(proxy, letGo)
+  householdNow()?.add({ leave: letGo })
+}
+
+/** The object of the manager itself is there as long as its server: nobody has to hold it. */
+export const openProxy = (data: ProxyData): ProxyHandle => {
+  let call: Call | undefined
+  const proxy = makeProxy(
+    data,
+    (method, payload, isStream) => (call ??= calls().callsOf(data))(method, payload, isStream)
+  )
+  if (data.object !== undefined) hold(proxy, data)
+  return proxy
+}

@@ -1,0 +1,358 @@
+/**
+ * The objects that need no definition by the user: what they do in the server. Values are whatever crosses; nothing is known
+ * of them here.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as RcMap from "effect/RcMap"
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as Latch from "effect/Latch"
+import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { findTask, taskOf } from "../codec/registry.ts"
+import { define, setHosted } from "./definition.ts"
+
+// ---------------------------------------------------------------------------------------------------- tasks
+
+interface TaskName {
+  readonly module: string
+  readonly name: string
+}
+
+/** A task crosses as its name. */
+const NamedTask = Schema.Struct({ module: Schema.String, name: Schema.String }).pipe(
+  Schema.decodeTo(Schema.Unknown, {
+    decode: SchemaGetter.transform((name: TaskName): unknown => name),
+    encode: SchemaGetter.transform((task: unknown): TaskName => {
+      const { module, name } = taskOf(task as object) // it throws where it is none
+      return { module, name }
+    })
+  })
+)
+
+const notFound = ({ module, name }: TaskName, cause?: unknown): ProcessError =>
+  new ProcessError({
+    reason: new TaskNotFound({
+      module,
+      task: name,
+      message: `The server of a manager finds no task "${name}" in ${module}.`,
+      ...(cause === undefined ? {} : { cause })
+    })
+  })
+
+const runTask = (task: TaskName, payload: unknown): Effect.Effect<unknown, unknown> =>
+  Effect.gen(function*() {
+    if (findTask(task.module, task.name) === undefined) {
+      yield* Effect.tryPromise({
+        try: () => import(task.module) as Promise<unknown>,
+        catch: (cause) => notFound(task, cause)
+      })
+    }
+    const definition = findTask(task.module, task.name)
+    if (definition === undefined) return yield* notFound(task)
+    return definition.kind === "sync" ? definition.handler(payload) : yield* definition.handler(payload)
+  })
+
+// ---------------------------------------------------------------------------------------------------- kinds
+
+const value = Schema.Unknown
+const error = ProcessError
+
+const ref = RpcGroup.make(
+  Rpc.make("get", { success: value, error }),
+  Rpc.make("set", { payload: value, error }),
+  Rpc.make("getAndSet", { payload: value, success: value, error }),
+  Rpc.make("update", { payload: NamedTask, success: value, error: Schema.Unknown }),
+  Rpc.make("updateWith", { payload: Schema.Tuple([NamedTask, value]), success: value, error: Schema.Unknown })
+)
+
+const map = RpcGroup.make(
+  Rpc.make("get", { payload: value, success: value, error }),
+  Rpc.make("has", { payload: value, success: Schema.Boolean, error }),
+  Rpc.make("set", { payload: Schema.Tuple([value, value]), error }),
+  Rpc.make("setAll", { payload: Schema.Array(Schema.Tuple([value, value])), error }),
+  Rpc.make("getOrSet", { payload: Schema.Tuple([value, value]), success: value, error }),
+  Rpc.make("remove", { payload: value, success: Schema.Boolean, error }),
+  Rpc.make("size", { success: Schema.Number, error }),
+  Rpc.make("entries", { success: Schema.Array(Schema.Tuple([value, value])), error }),
+  Rpc.make("clear", { error }),
+  Rpc.make("update", { payload: Schema.Tuple([value, NamedTask]), success: value, error: Schema.Unknown })
+)
+
+const list = RpcGroup.make(
+  Rpc.make("get", { payload: Schema.Number, success: value, error }),
+  Rpc.make("set", { payload: Schema.Tuple([Schema.Number, value]), success: Schema.Boolean, error }),
+  Rpc.make("push", { payload: value, success: Schema.Number, error }),
+  Rpc.make("pushAll", { payload: Schema.Array(value), success: Schema.Number, error }),
+  Rpc.make("pop", { success: value, error }),
+  Rpc.make("shift", { success: value, error }),
+  Rpc.make("insert", { payload: Schema.Tuple([Schema.Number, value]), error }),
+  Rpc.make("remove", { payload: Schema.Number, success: value, error }),
+  Rpc.make("length", { success: Schema.Number, error }),
+  Rpc.make("slice", { payload: Schema.Tuple([Schema.Number, Schema.Number]), success: Schema.Array(value), error }),
+  Rpc.make("values", { success: Schema.Array(value), error }),
+  Rpc.make("clear", { error }),
+  Rpc.make("update", { payload: Schema.Tuple([Schema.Number, NamedTask]), success: value, error: Schema.Unknown })
+)
+
+const set = RpcGroup.make(
+  Rpc.make("add", { payload: value, success: Schema.Boolean, error }),
+  Rpc.make("has", { payload: value, success: Schema.Boolean, error }),
+  Rpc.make("remove", { payload: value, success: Schema.Boolean, error }),
+  Rpc.make("size", { success: Schema.Number, error }),
+  Rpc.make("values", { success: Schema.Array(value), error }),
+  Rpc.make("clear", { error })
+)
+
+const queue = RpcGroup.make(
+  Rpc.make("offer", { payload: value, error }),
+  Rpc.make("take", { success: value, error }),
+  Rpc.make("poll", { success: Schema.Array(value), error }),
+  Rpc.make("size", { success: Schema.Number, error })
+)
+
+const semaphore = RpcGroup.make(Rpc.make("hold", { payload: Schema.Number, error, stream: true }))
+
+const event = RpcGroup.make(
+  Rpc.make("set", { error }),
+  Rpc.make("clear", { error }),
+  Rpc.make("isSet", { success: Schema.Boolean, error }),
+  Rpc.make("wait", { error })
+)
+
+const module = import.meta.url
+
+/** Of each kind: its name, its group, and what makes one of it. */
+const hosted = (kind: string, methods: unknown): Schema.Codec<object> => {
+  const schema = Schema.declare((u: unknown): u is object => typeof u === "object" && u !== null)
+  setHosted(schema, define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined)) // types are erased
+  return schema
+}
+
+type Make = (initial: never) => Effect.Effect<object>
+
+/** What changes it waits for each other: a task may take its time. */
+const exclusively = Effect.map(
+  Semaphore.make(1),
+  (one) => <A, E>(body: () => Effect.Effect<A, E> | A) =>
+    one.withPermits(1)(Effect.suspend((): Effect.Effect<A, E> => {
+      const result = body()
+      return Effect.isEffect(result) ? result as Effect.Effect<A, E> : Effect.succeed(result as A) // it is what it is
+    }))
+)
+
+const now = <A>(body: () => A) => Effect.sync(body)
+
+const makeRef: Make = (initial: unknown) =>
+  Effect.map(exclusively, (alone) => {
+    let current = initial
+    const store = (next: unknown): unknown => current = next
+    return {
+      get: () => now(() => current),
+      set: (next: unknown) => alone(() => void store(next)),
+      getAndSet: (next: unknown) =>
+        alone(() => {
+          const before = current
+          store(next)
+          return before
+        }),
+      update: (task: TaskName) => alone(() => Effect.map(runTask(task, current), store)),
+      updateWith: (task: TaskName, argument: unknown) =>
+        alone(() => Effect.map(runTask(task, { value: current, argument }), store))
+    }
+  })
+
+const makeMap: Make = (initial: Iterable<readonly [unknown, unknown]>) =>
+  Effect.map(exclusively, (alone) => {
+    const all = new Map(initial)
+    return {
+      get: (key: unknown) => now(() => all.get(key)),
+      has: (key: unknown) => now(() => all.has(key)),
+      set: (key: unknown, next: unknown) => alone(() => void all.set(key, next)),
+      setAll: (entries: ReadonlyArray<readonly [unknown, unknown]>) =>
+        alone(() => {
+          for (const [key, next] of entries) all.set(key, next)
+        }),
+      getOrSet: (key: unknown, otherwise: unknown) =>
+        alone(() => {
+          if (!all.has(key)) all.set(key, otherwise)
+          return all.get(key)
+        }),
+      remove: (key: unknown) => alone(() => all.delete(key)),
+      size: () => now(() => all.size),
+      entries: () => now(() => Array.from(all)),
+      clear: () => alone(() => all.clear()),
+      update: (key: unknown, task: TaskName) =>
+        alone(() =>
+          Effect.map(runTask(task, all.get(key)), (next) => {
+            all.set(key, next)
+            return next
+          })
+        )
+    }
+  })
+
+const makeList: Make = (initial: Iterable<unknown>) =>
+  Effect.map(exclusively, (alone) => {
+    const all = Array.from(initial)
+    /** Counted from the end where it is negative; -1 where there is none. */
+    const placeOf = (index: number): number => {
+      const place = index < 0 ? all.length + index : index
+      return Number.isInteger(place) && place < all.length ? place : -1
+    }
+    return {
+      get: (index: number) => now(() => all[placeOf(index)]),
+      set: (index: number, next: unknown) =>
+        alone(() => {
+          const place = placeOf(index)
+          if (place >= 0) all[place] = next
+          return place >= 0
+        }),
+      push: (next: unknown) => alone(() => all.push(next)),
+      pushAll: (some: ReadonlyArray<unknown>) =>
+        alone(() => {
+          for (const one of some) all.push(one)
+          return all.length
+        }),
+      pop: () => alone(() => all.pop()),
+      shift: () => alone(() => all.shift()),
+      insert: (index: number, next: unknown) => alone(() => void all.splice(index, 0, next)),
+      remove: (index: number) =>
+        alone(() => {
+          const place = placeOf(index)
+          return place < 0 ? undefined : all.splice(place, 1)[0]
+        }),
+      length: () => now(() => all.length),
+      slice: (from: number, to: number) => now(() => all.slice(from, to)),
+      values: () => now(() => all.slice()),
+      clear: () => alone(() => void all.splice(0)),
+      update: (index: number, task: TaskName) =>
+        alone(() => {
+          const place = placeOf(index)
+          if (place < 0) return Effect.succeed(undefined)
+          return Effect.map(runTask(task, all[place]), (next) => all[place] = next)
+        })
+    }
+  })
+
+const makeSet: Make = (initial: Iterable<unknown>) =>
+  Effect.sync(() => {
+    const all = new Set(initial)
+    return {
+      add: (one: unknown) =>
+        now(() => {
+          const isNew = !all.has(one)
+          all.add(one)
+          return isNew
+        }),
+      has: (one: unknown) => now(() => all.has(one)),
+      remove: (one: unknown) => now(() => all.delete(one)),
+      size: () => now(() => all.size),
+      values: () => now(() => Array.from(all)),
+      clear: () => now(() => all.clear())
+    }
+  })
+
+const makeQueue: Make = (capacity: number) =>
+  Effect.map(
+    Number.isFinite(capacity) ? Queue.bounded<unknown>(capacity) : Queue.unbounded<unknown>(),
+    (all) => ({
+      offer: (next: unknown) => Effect.asVoid(Queue.offer(all, next)),
+      take: () => Queue.take(all),
+      poll: () => Effect.map(Queue.poll(all), (option) => option._tag === "Some" ? [option.value] : []),
+      size: () => Queue.size(all)
+    })
+  )
+
+/** Held as long as the stream is: whoever dies gives back what it had. */
+const makeSemaphore: Make = (permits: number) =>
+  Effect.map(Semaphore.make(permits), (all) => ({
+    hold: (count: number) =>
+      Stream.unwrap(Effect.as(
+        Effect.acquireRelease(all.take(count), () => all.release(count), { interruptible: true }),
+        Stream.concat(Stream.succeed(undefined), Stream.never)
+      ))
+  }))
+
+const makeEvent: Make = (isSet: boolean) =>
+  Effect.sync(() => {
+    let current = isSet
+    const latch = Latch.makeUnsafe(isSet)
+    return {
+      set: () =>
+        Effect.suspend(() => {
+          current = true
+          return Effect.asVoid(latch.open)
+        }),
+      clear: () =>
+        Effect.suspend(() => {
+          current = false
+          return Effect.asVoid(latch.close)
+        }),
+      isSet: () => now(() => current),
+      wait: () => latch.await
+    }
+  })
+
+const kinds = {
+  ref: { schema: hosted("ref", ref), make: makeRef },
+  map: { schema: hosted("map", map), make: makeMap },
+  list: { schema: hosted("list", list), make: makeList },
+  set: { schema: hosted("set", set), make: makeSet },
+  queue: { schema: hosted("queue", queue), make: makeQueue },
+  semaphore: { schema: hosted("semaphore", semaphore), make: makeSemaphore },
+  event: { schema: hosted("event", event), make: makeEvent }
+} satisfies Readonly<Record<string, { readonly schema: Schema.Codec<object>; readonly make: Make }>>
+
+export type Kind = keyof typeof kinds
+
+// ---------------------------------------------------------------------------------------------------- the service
+
+/** What is asked for: by those who give the same name, the same object. */
+export interface Wanted {
+  readonly name: string | undefined
+  readonly initial: unknown
+}
+
+type Giving = (wanted: Wanted) => Effect.Effect<object, ProcessError, Scope.Scope>
+
+export type ObjectsService = Readonly<Record<Kind, Giving>>
+
+const Wanted = Schema.Struct({ name: Schema.UndefinedOr(Schema.String), initial: Schema.Unknown })
+
+export const objectsGroup = RpcGroup.make(
+  ...(Object.keys(kinds) as ReadonlyArray<Kind>).map((kind) =>
+    // its keys are these
+    Rpc.make(kind, { payload: Wanted, success: kinds[kind].schema, error: ProcessError })
+  )
+) as unknown as RpcGroup.RpcGroup<Rpc.Any> // the service says the rest
+
+/** Who comes first makes what has a name. */
+const makeObjects: Effect.Effect<ObjectsService, never, Scope.Scope> = Effect.gen(function*() {
+  const initials = new Map<string, unknown>()
+  const named = yield* RcMap.make({
+    lookup: (key: string) => {
+      const kind = kinds[key.slice(0, key.indexOf(" ")) as Kind] // as it is written below
+      return Effect.suspend(() => kind.make(initials.get(key) as never)) // the constructors say what it is
+    }
+  })
+  const give = (kind: Kind): Giving => ({ initial, name }) => {
+    if (name === undefined) return kinds[kind].make(initial as never) // as above
+    const key = `${kind} ${name}`
+    return Effect.suspend(() => {
+      initials.set(key, initial)
+      return Effect.ensuring(RcMap.get(named, key), Effect.sync(() => initials.delete(key)))
+    })
+  }
+  const service = Object.fromEntries((Object.keys(kinds) as ReadonlyArray<Kind>).map((kind) => [kind, give(kind)]))
+  return service as ObjectsService // of every kind
+})
+
+export const layerObjects = <I>(tag: Context.Key<I, ObjectsService>): Layer.Layer<I> => Layer.effect(tag, makeObjects)

@@ -1,0 +1,124 @@
+/**
+ * An authenticated socket, as effect/rpc wants it.
+ */
+import type { Socket as NetSocket } from "node:net"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+
+/** So much may wait here; what comes after it waits with the system, which holds up the other side. */
+const mostWaiting = 1024 * 1024
+
+type Blocks = readonly [Uint8Array, ...Array<Uint8Array>]
+
+const closed = (code: number): Socket.SocketError =>
+  new Socket.SocketError({ reason: new Socket.SocketCloseError({ code }) })
+
+const notWritten = (cause: unknown): Socket.SocketError =>
+  new Socket.SocketError({ reason: new Socket.SocketWriteError({ cause }) })
+
+const makePull = (socket: NetSocket): Effect.Effect<Blocks, Socket.SocketError> => {
+  let blocks: Array<Uint8Array> = []
+  let waiting = 0
+  let error: Socket.SocketError | undefined
+  let waiter: ((effect: Effect.Effect<Blocks, Socket.SocketError>) => void) | undefined
+
+  const take = (): Effect.Effect<Blocks, Socket.SocketError> | undefined => {
+    const [first, ...others] = blocks
+    if (first === undefined) return error === undefined ? undefined : Effect.fail(error)
+    blocks = []
+    if (waiting > mostWaiting) socket.resume()
+    waiting = 0
+    return Effect.succeed([first, ...others])
+  }
+  const wake = (): void => {
+    if (waiter === undefined) return
+    const taken = take()
+    if (taken === undefined) return
+    const resume = waiter
+    waiter = undefined
+    resume(taken)
+  }
+  const end = (code: number): void => {
+    error ??= closed(code)
+    wake()
+  }
+  socket.on("data", (block: Uint8Array) => {
+    blocks.push(block)
+    waiting += block.length
+    if (waiting > mostWaiting) socket.pause()
+    wake()
+  })
+  socket.on("error", () => end(1006))
+  socket.on("end", () => end(1000))
+  socket.on("close", () => end(1000))
+  if (socket.destroyed) end(1000)
+  socket.resume() // it was at rest since its handshake
+
+  const wait = Effect.callback<Blocks, Socket.SocketError>((resume) => {
+    waiter = resume
+    wake()
+    return Effect.sync(() => {
+      if (waiter === resume) waiter = undefined
+    })
+  })
+  return Effect.suspend(() => take() ?? wait)
+}
+
+const untilDrained = (socket: NetSocket): Effect.Effect<void, Socket.SocketError> =>
+  Effect.callback((resume) => {
+    const stop = (): void => {
+      socket.off("drain", onDrain)
+      socket.off("close", onClose)
+    }
+    const onDrain = (): void => {
+      stop()
+      resume(Effect.void)
+    }
+    const onClose = (): void => {
+      stop()
+      resume(Effect.fail(notWritten(new Error("the socket has closed"))))
+    }
+    socket.on("drain", onDrain)
+    socket.on("close", onClose)
+    return Effect.sync(stop)
+  })
+
+const makeWriter = (socket: NetSocket): Socket.Writer => {
+  socket.setMaxListeners(0) // as many as there are calls may wait until it has drained
+  let isCorked = false
+  const uncork = (): void => {
+    isCorked = false
+    socket.uncork()
+  }
+  /** What is written in one turn leaves as one. */
+  const push = (chunk: Uint8Array | string): boolean => {
+    if (!isCorked) {
+      isCorked = true
+      socket.cork()
+      queueMicrotask(uncork)
+    }
+    return socket.write(chunk)
+  }
+  const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
+    Effect.suspend(() => {
+      if (Socket.isCloseEvent(chunk)) {
+        socket.destroy()
+        return Effect.void
+      }
+      if (!socket.writable) return Effect.fail(notWritten(new Error("the socket has closed")))
+      return push(chunk) ? Effect.void : untilDrained(socket)
+    })
+  return { write, writeAll: (chunks) => Effect.forEach(chunks, write, { discard: true }) }
+}
+
+/** It ends with the scope of its reader, and can be read once. */
+export const socketOver = (socket: NetSocket): Socket.Socket =>
+  Socket.make({
+    reader: Effect.flatMap(Effect.scope, (scope) =>
+      Effect.as(
+        Scope.addFinalizer(scope, Effect.sync(() => socket.destroySoon())),
+        { pull: makePull(socket), upgrade: Socket.SocketUpgradeError.unsupported }
+      )),
+    writer: Effect.succeed(makeWriter(socket))
+  })

@@ -1,0 +1,120 @@
+/**
+ * Proxies that came from elsewhere: they find their definition by its module and name, and share one connection to each
+ * server. It is made by the first call, keeps no process alive, and is made anew when it was lost.
+ */
+import { Buffer } from "node:buffer"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { installCalls } from "../handles/manager.ts"
+import type { Call, ProxyData, Reference } from "../handles/manager.ts"
+import { show } from "../listener/address.ts"
+import { perThread } from "../memory/perThread.ts"
+import { linkIn, lostCall, wishFor } from "./connect.ts"
+import { findDefinition } from "./definition.ts"
+import type { Definition } from "./definition.ts"
+import type { Link } from "./link.ts"
+import { call, callStream, holdOn } from "./callee.ts"
+import type { Callee } from "./callee.ts"
+
+// ---------------------------------------------------------------------------------------------------- connections
+
+type Shared = Deferred.Deferred<Link, ProcessError>
+
+const links = perThread("manager links", () => new Map<string, Shared>())
+
+const nameOf = ({ address, key }: Reference): string => `${show(address)} ${Buffer.from(key).toString("base64")}`
+
+/** A link of this process, for proxies that come back to it. It is forgotten when it is lost. */
+export const shareLink = (reference: Reference, link: Link): void => {
+  const name = nameOf(reference)
+  const shared: Shared = Deferred.makeUnsafe()
+  Deferred.doneUnsafe(shared, Exit.succeed(link))
+  links.set(name, shared)
+  link.whenLost(() => {
+    if (links.get(name) === shared) links.delete(name)
+  })
+}
+
+const connect = (reference: Reference): Shared => {
+  const name = nameOf(reference)
+  const shared: Shared = Deferred.makeUnsafe()
+  links.set(name, shared)
+  const scope = Scope.makeUnsafe()
+  const forget = (): void => {
+    if (links.get(name) === shared) links.delete(name)
+    Effect.runFork(Scope.close(scope, Exit.void))
+  }
+  // a fiber of its own: whoever calls first may be interrupted
+  Effect.runFork(Effect.onExit(linkIn(scope, wishFor(reference, "Manager"), false), (exit) =>
+    Effect.sync(() => {
+      if (Exit.isSuccess(exit)) exit.value.whenLost(forget)
+      else forget()
+      Deferred.doneUnsafe(shared, exit)
+    })))
+  return shared
+}
+
+export const linkTo = (reference: Reference): Effect.Effect<Link, ProcessError> =>
+  Effect.suspend(() => Deferred.await(links.get(nameOf(reference)) ?? connect(reference)))
+
+// ---------------------------------------------------------------------------------------------------- definitions
+
+const notFound = ({ module, name }: ProxyData, cause?: unknown): ProcessError =>
+  new ProcessError({
+    reason: new TaskNotFound({
+      module,
+      task: name,
+      message: cause === undefined
+        ? `The module ${module} defines no manager "${name}". Is it the module that the definition names with import.meta.url?`
+        : `The module ${module} of the manager "${name}" cannot be imported.`,
+      ...(cause === undefined ? {} : { cause })
+    })
+  })
+
+/** Nothing is known of the method yet: it cannot say whether it may fail so. */
+const definitionOf = (data: ProxyData): Effect.Effect<Definition> =>
+  Effect.suspend(() => {
+    const known = findDefinition(data.module, data.name)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.flatMap(
+      Effect.orDie(Effect.tryPromise({
+        try: () => import(data.module) as Promise<unknown>,
+        catch: (cause) => notFound(data, cause)
+      })),
+      () => {
+        const found = findDefinition(data.module, data.name)
+        return found === undefined ? Effect.die(notFound(data)) : Effect.succeed(found)
+      }
+    )
+  })
+
+const callsOf = (data: ProxyData): Call => {
+  let callee: Callee | undefined
+  const find = Effect.suspend(() =>
+    callee !== undefined ? Effect.succeed(callee) : Effect.map(definitionOf(data), (definition) =>
+      callee = {
+        definition,
+        object: data.object,
+        link: linkTo(data.server),
+        server: data.server,
+        whyLost: (method) => Effect.succeed(lostCall(definition, method, data.server))
+      })
+  )
+  return (method, payload, isStream) =>
+    isStream
+      ? Stream.unwrap(Effect.map(find, (callee) => callStream(callee, method, payload)))
+      : Effect.flatMap(find, (callee) => call(callee, method, payload))
+}
+
+/** From now on it is held here too. What is given lets it go. */
+const holdFor = ({ object, server }: ProxyData): () => void => {
+  const fiber = Effect.runFork(Effect.ignoreCause(holdOn(linkTo(server), object!))) // it is one among others
+  return () => void Effect.runFork(Fiber.interrupt(fiber))
+}
+
+installCalls({ callsOf, holdFor })

@@ -1,0 +1,177 @@
+/** The laws of managers that are a program of their own, over a path and over TCP. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
+import { createServer } from "node:net"
+import type { Socket } from "node:net"
+import { Connection, Listener, Manager, Pipe, Process, StartMethod } from "../../src/index.ts"
+import * as T from "../fixtures/manager.ts"
+import { bounded, reasonOf } from "./assertions.ts"
+import { makeEvents } from "./events.ts"
+import { laws } from "./law.ts"
+import { addressOf, isDone } from "./ListenerSuite.ts"
+import type { Kind } from "./ListenerSuite.ts"
+import type { Method } from "./methods.ts"
+
+const authKey = "a key of the tests"
+
+type Use<A, E, R> = (bank: T.Bank["Service"]) => Effect.Effect<A, E, R>
+
+const connected = <A, E, R>(options: Parameters<typeof Manager.connect>[1], use: Use<A, E, R>) =>
+  Effect.provide(Effect.flatMap(T.Bank, use), Manager.connect(T.bank, options))
+
+/** In this process. */
+const served = (kind: Kind, leaseTimeout?: number) =>
+  Effect.flatMap(addressOf(kind), (address) => Manager.serve(T.bank, { address, authKey, leaseTimeout }))
+
+/** A way to an address that can be cut. */
+const wayTo = (address: Listener.Address) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly address: Listener.Address; readonly cut: () => void; readonly close: () => void }>(
+      (resume) => {
+        const sockets = new Set<Socket>()
+        const server = createServer((socket) => {
+          const further = "path" in address ? undefined : address
+          const there = new (socket.constructor as new() => Socket)().connect(
+            further ?? { path: (address as { readonly path: string }).path }
+          )
+          for (const one of [socket, there]) {
+            sockets.add(one)
+            one.on("error", () => {})
+            one.on("close", () => {
+              socket.destroy()
+              there.destroy()
+            })
+          }
+          socket.pipe(there).pipe(socket)
+        })
+        const cut = (): void => {
+          for (const socket of sockets) socket.destroy()
+          sockets.clear()
+        }
+        server.listen(0, "127.0.0.1", () => {
+          const bound = server.address()
+          const port = typeof bound === "object" ? bound!.port : 0
+          resume(Effect.succeed({
+            address: { host: "127.0.0.1", port },
+            cut,
+            close: () => {
+              server.close()
+              cut()
+            }
+          }))
+        })
+      }
+    ),
+    ({ close }) => Effect.sync(close)
+  )
+
+export const aloneSuite = (kind: Kind): void => {
+  const law = laws(StartMethod.layerInline, 20_000)
+
+  describe(`Manager.connect over ${kind}`, () => {
+    law("gives the service, whose objects are in the server", () =>
+      Effect.gen(function*() {
+        const { address } = yield* served(kind)
+        yield* connected({ address, authKey }, (bank) =>
+          Effect.gen(function*() {
+            yield* Effect.scoped(Effect.gen(function*() {
+              const account = yield* bank.open("one")
+              assert.strictEqual(yield* account.put(3), 3)
+            }))
+            yield* bank.until(0)
+          }))
+      }))
+
+    law("with another key fails with AuthenticationFailed, and the server goes on", () =>
+      Effect.gen(function*() {
+        const { address } = yield* served(kind)
+        const exit = yield* Effect.exit(connected({ address, authKey: "another" }, (bank) => bank.live()))
+        assert.strictEqual(reasonOf(exit)._tag, "AuthenticationFailed")
+        assert.deepStrictEqual(yield* connected({ address, authKey }, (bank) => bank.live()), [])
+      }))
+
+    law("where nobody listens fails with TimedOut", () =>
+      Effect.gen(function*() {
+        const address = kind === "TCP" ? { host: "127.0.0.1", port: 1 } : yield* addressOf(kind)
+        const exit = yield* Effect.exit(connected({ address, authKey, deadline: 0 }, (bank) => bank.live()))
+        assert.strictEqual(reasonOf(exit)._tag, "TimedOut")
+      }))
+
+    law("to whoever says nonsense once it has proven the key, the server hangs up", () =>
+      Effect.gen(function*() {
+        const { address } = yield* served(kind)
+        const end = yield* Listener.connect<unknown>(address, { authKey })
+        yield* Connection.send(end, null)
+        assert.isTrue(isDone(yield* Effect.exit(Connection.receive(end).pipe(bounded("the end of a connection")))))
+        assert.deepStrictEqual(yield* connected({ address, authKey }, (bank) => bank.live()), [])
+      }))
+
+    law(
+      "a connection that is cut is made again; a call under way fails with Closed, its objects stay",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* served(kind)
+          const way = yield* wayTo(address)
+          yield* connected({ address: way.address, authKey }, (bank) =>
+            Effect.scoped(Effect.gen(function*() {
+              const account = yield* bank.open("one")
+              assert.strictEqual(yield* account.put(5), 5)
+              const pending = yield* Effect.forkChild(Effect.exit(bank.until(7)))
+              yield* bank.live()
+              way.cut()
+              const exit = yield* Fiber.join(pending).pipe(bounded("the end of a call"))
+              assert.isTrue(Exit.isFailure(exit))
+              assert.strictEqual(yield* account.put(5), 10)
+              assert.deepStrictEqual(yield* bank.live(), ["one"])
+            })))
+          yield* connected({ address, authKey }, (bank) => bank.until(0)).pipe(bounded("the end of an object"))
+        })
+    )
+
+    law("who does not come back loses its objects after the leaseTimeout", () =>
+      Effect.gen(function*() {
+        const { address } = yield* served(kind, 50)
+        const way = yield* wayTo(address)
+        const scope = yield* Scope.fork(yield* Effect.scope)
+        yield* connected({ address: way.address, authKey, schedule: Schedule.recurs(0) }, (bank) =>
+          Effect.gen(function*() {
+            yield* Scope.provide(bank.open("one"), scope)
+            way.close()
+            yield* connected({ address, authKey }, (bank) =>
+              bank.until(0)).pipe(bounded("the end of an object"))
+          }))
+      }))
+  })
+}
+
+export const suite = ({ claims, layer, name }: Method): void => {
+  const law = laws(layer, 20_000)
+  if (!claims.signals) return
+
+  describe(`Manager.serve in a program of its own on ${name}`, () => {
+    law("is waited for when it is killed and started again", () =>
+      Effect.gen(function*() {
+        const address = yield* addressOf("a path")
+        const start = Effect.gen(function*() {
+          const [receiver, announce] = yield* Pipe.simplex<Listener.Address>()
+          const child = yield* Process.start(T.servesBank, { address, authKey, announce }, { daemon: true })
+          yield* Connection.receive(receiver)
+          return child
+        })
+        const first = yield* start
+        const events = yield* makeEvents
+        yield* connected({ address, authKey }, (bank) =>
+          Effect.gen(function*() {
+            const user = yield* Process.start(T.opens, { bank, path: events.path }, { daemon: true })
+            yield* events.until("waits")
+            assert.deepStrictEqual(yield* bank.live(), ["of a child"])
+            yield* Process.kill(user)
+            yield* Process.kill(first)
+            yield* Process.exited(first)
+            const again = yield* Effect.forkChild(bank.live())
+            yield* start
+            assert.deepStrictEqual(yield* Fiber.join(again), [])
+          }))
+      }))
+  })
+}
