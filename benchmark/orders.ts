@@ -90,6 +90,16 @@ export interface QueueOrder extends Common {
   readonly items: number
 }
 
+/** Calls of one object that lives in a server process, one after the other from each client. */
+export interface ManagerOrder extends Common {
+  readonly work: "manager"
+  /** `get` of a ref, or `set` of a map. */
+  readonly object: "ref" | "map"
+  readonly clients: number
+  /** Of each client. */
+  readonly calls: number
+}
+
 export type Order =
   | ApplyOrder
   | MapOrder
@@ -102,6 +112,7 @@ export type Order =
   | CellOrder
   | PipeOrder
   | QueueOrder
+  | ManagerOrder
 
 export const processes = 2
 
@@ -155,6 +166,10 @@ export const pipe = (choice: Choice & Pick<PipeOrder, "pattern" | "messages" | "
 
 export const queue = (choice: Choice & Pick<QueueOrder, "producers" | "consumers" | "items">): QueueOrder => (
   { work: "queue", processes: choice.producers + choice.consumers, ...choice }
+)
+
+export const manager = (choice: Choice & Pick<ManagerOrder, "object" | "clients" | "calls">): ManagerOrder => (
+  { work: "manager", processes: choice.clients, ...choice }
 )
 
 /** Before the clock runs, the same with a part of it. At least some: what is rare is long. */

@@ -10,6 +10,7 @@ import { workload as inPlace } from "./inPlace.ts"
 import { workload as map } from "./map.ts"
 import { workload as payload } from "./payload.ts"
 import { workload as pipe } from "./pipe.ts"
+import { workload as manager } from "./manager.ts"
 import { workload as queue } from "./queue.ts"
 import type { WorkloadResult } from "./results.ts"
 import { workload as skew } from "./skew.ts"
@@ -17,7 +18,7 @@ import { workload as start } from "./start.ts"
 import { describeCircumstances, describeWorkload } from "./tables.ts"
 import { workload as typed } from "./typed.ts"
 
-const all = [apply, map, typed, skew, start, child, payload, inPlace, cell, pipe, queue]
+const all = [apply, map, typed, skew, start, child, payload, inPlace, cell, pipe, queue, manager]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -52,6 +52,7 @@ const functionOf = (order: Order): FunctionName => {
       throw new Error("a pool has no cells")
     case "pipe":
     case "queue":
+    case "manager":
       throw new Error("nobody talks in a pool")
   }
 }

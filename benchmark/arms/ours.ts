@@ -5,6 +5,7 @@ import type {
   CellOrder,
   ChildOrder,
   InPlaceOrder,
+  ManagerOrder,
   MapOrder,
   PayloadOrder,
   PipeOrder,
@@ -18,7 +19,7 @@ import { load } from "../ours.ts"
 import { check, order, report } from "./order.ts"
 import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts, medianOf, rangesOf } from "./trips.ts"
 
-const { Pipe, Pool, Process, SharedArray, SharedBarrier, SharedLock, SharedQueue, SharedValue, StartMethod } =
+const { Manager, Pipe, Pool, Process, SharedArray, SharedBarrier, SharedLock, SharedQueue, SharedValue, StartMethod } =
   await load()
 
 const childModule = new URL("../tasks/start/oursWithEffect.mjs", import.meta.url)
@@ -192,6 +193,21 @@ const queue = Effect.fnUntraced(function*(order: QueueOrder) {
   yield* Effect.forEach(children, Process.join)
 })
 
+const manager = Effect.fnUntraced(function*(order: ManagerOrder) {
+  const { callMany } = yield* Effect.promise(() => import("../tasks/oursManaged.ts"))
+  const gate = yield* SharedBarrier.make(order.clients + 1)
+  const hosted = order.object === "ref"
+    ? { ref: yield* Manager.ref(0) }
+    : { map: yield* Manager.map<number, number>() }
+  const clients = Array.from({ length: order.clients }, () => ({ ...hosted, gate, order }))
+  const children = yield* Effect.forEach(clients, (work) => Process.start(callMany, work))
+  const wait = SharedBarrier.wait(gate)
+  yield* wait
+  const [ms] = yield* timed(wait)
+  report(ms)
+  yield* Effect.forEach(children, Process.join)
+})
+
 const program = Effect.suspend(() => {
   switch (order.work) {
     case "apply":
@@ -216,6 +232,8 @@ const program = Effect.suspend(() => {
       return pipe(order)
     case "queue":
       return queue(order)
+    case "manager":
+      return Effect.provide(manager(order), Manager.layerObjects())
   }
 })
 

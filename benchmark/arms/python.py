@@ -219,6 +219,33 @@ def queue(order):
         child.join()
 
 
+def call_many(order, hosted, gate):
+    is_ref = order["object"] == "ref"
+    for count in (warm_up_of(order["calls"]), order["calls"]):
+        for n in range(count):
+            if is_ref:
+                hosted.value
+            else:
+                hosted[n % 100] = n
+        gate.wait()
+
+
+def manager(order):
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as server:
+        hosted = server.Value("i", 0) if order["object"] == "ref" else server.dict()
+        gate = context.Barrier(order["clients"] + 1)
+        children = [context.Process(target=call_many, args=(order, hosted, gate)) for _ in range(order["clients"])]
+        for child in children:
+            child.start()
+        gate.wait()
+        begin = time.perf_counter()
+        gate.wait()
+        report(millis(begin))
+        for child in children:
+            child.join()
+
+
 def start(order):
     workers = order["processes"]
     begin = time.perf_counter()
@@ -263,5 +290,6 @@ if __name__ == "__main__":
         "cell": cell,
         "pipe": pipe,
         "queue": queue,
+        "manager": manager,
     }
     works[order["work"]](order)

@@ -1,0 +1,37 @@
+/** effect/rpc without a manager: one client, one server, a unix socket. */
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import { Effect, Layer } from "effect"
+import { RpcClient, RpcSerialization } from "effect/rpc"
+import { fork } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { warmUpOf } from "../orders.ts"
+import type { ManagerOrder } from "../orders.ts"
+import { Methods } from "../tasks/bareRpc.ts"
+import { order, report } from "./order.ts"
+
+const keys = 100
+
+const calls = Effect.fnUntraced(function*({ calls, object }: ManagerOrder) {
+  const client = yield* RpcClient.make(Methods)
+  const call = (n: number): Effect.Effect<unknown, unknown> =>
+    object === "ref" ? client.get() : client.set({ key: n % keys, value: n })
+  for (let n = 0; n < warmUpOf(calls); n++) yield* call(n)
+  const begin = performance.now()
+  for (let n = 0; n < calls; n++) yield* call(n)
+  report(performance.now() - begin)
+})
+
+if (order.work !== "manager") throw new Error(`nobody is called in ${order.work}`)
+const path = join(tmpdir(), `benchmark-${randomBytes(8).toString("hex")}`)
+const server = fork(fileURLToPath(new URL("../tasks/bareRpc.ts", import.meta.url)), [path])
+await once(server, "message")
+const protocol = RpcClient.layerProtocolSocket().pipe(
+  Layer.provide(NodeSocket.layerNet({ path })),
+  Layer.provide(RpcSerialization.layerSchemaBinary())
+)
+await Effect.runPromise(calls(order).pipe(Effect.scoped, Effect.provide(protocol)))
+server.disconnect()

@@ -1,0 +1,31 @@
+/** A file of its own, as in `oursShared.ts`: clients of an object in a server process. */
+import * as Effect from "effect/Effect"
+import type * as Shared from "../../src/index.ts"
+import { warmUpOf } from "../orders.ts"
+import type { ManagerOrder } from "../orders.ts"
+import { load, Task } from "../ours.ts"
+
+const { SharedBarrier } = await load()
+
+const module = import.meta.url
+
+interface Work {
+  readonly gate: Shared.SharedBarrier.SharedBarrier
+  readonly order: ManagerOrder
+  readonly ref?: Shared.Manager.HostedRef<number>
+  readonly map?: Shared.Manager.HostedMap<number, number>
+}
+
+const keys = 100
+
+export const callMany = Task.make("callMany", {
+  module,
+  handler: ({ gate, map, order: { calls }, ref }: Work) =>
+    Effect.gen(function*() {
+      const call = (n: number): Effect.Effect<unknown, unknown> => ref === undefined ? map!.set(n % keys, n) : ref.get()
+      for (let n = 0; n < warmUpOf(calls); n++) yield* call(n)
+      yield* SharedBarrier.wait(gate)
+      for (let n = 0; n < calls; n++) yield* call(n)
+      yield* SharedBarrier.wait(gate)
+    })
+})
