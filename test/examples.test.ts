@@ -272,6 +272,29 @@ const examples: Record<string, Example> = {
         "/cart                   2124 requests     21.0 MB"
       ])
   },
+  "word-count": {
+    args: noArguments,
+    startMethods: both,
+    check: (stdout) => assert.deepStrictEqual(linesOf(stdout), ["6 times the", "4 times dog", "3 times fox"])
+  },
+  "rate-limiter": {
+    args: () => ["5", "50"],
+    startMethods: both,
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), [
+        "20 calls by 4 processes",
+        "at most 5 in 50 ms: it took 4 windows"
+      ])
+  },
+  "job-queue": {
+    args: noArguments,
+    startMethods: "its own",
+    check: (stdout) =>
+      assert.deepStrictEqual(linesOf(stdout), [
+        ...[1, 2, 3, 4, 5, 6].map((n) => `${n} squared is ${n * n}`),
+        "2 workers have ended"
+      ])
+  },
   factorials: {
     args: noArguments,
     startMethods: "its own",
