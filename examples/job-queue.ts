@@ -7,7 +7,7 @@
  *
  * A worker may be started first: it tries again until the queue is there.
  */
-import { Config, Console, Effect } from "effect"
+import { Config, Console, Effect, Fiber } from "effect"
 import type { Scope } from "effect"
 import { execFile } from "node:child_process"
 import { tmpdir } from "node:os"
@@ -23,6 +23,8 @@ interface Result {
   readonly number: number
   readonly square: number
 }
+
+const mostWorkers = 10
 
 // in earnest: 32 random bytes, from wherever you keep your secrets
 const key = Config.String("JOBS_KEY").pipe(Config.withDefault("only for this example"))
@@ -44,15 +46,18 @@ const using = <A, E>(path: string, use: Effect.Effect<A, E, Manager.Objects | Sc
       use.pipe(Effect.scoped, Effect.provide(Manager.connect(Manager.objects, { address: { path }, authKey })))
   )
 
-const handOut = (numbers: ReadonlyArray<number>, workers: number) =>
+/** A queue is there as long as somebody holds it: so this does until `workers` have ended. */
+const handOut = <A, E>(numbers: ReadonlyArray<number>, workers: Effect.Effect<ReadonlyArray<A>, E>) =>
   Effect.gen(function*() {
     const { jobs, results } = yield* queues
+    const working = yield* Effect.forkScoped(workers)
     for (const number of numbers) yield* jobs.offer({ number })
     const all = yield* Effect.replicateEffect(results.take(), numbers.length)
-    for (let i = 0; i < workers; i++) yield* jobs.offer("enough")
     for (const { number, square } of all.sort((a, b) => a.number - b.number)) {
       yield* Console.log(`${number} squared is ${square}`)
     }
+    for (let i = 0; i < mostWorkers; i++) yield* jobs.offer("enough")
+    yield* Console.log(`${(yield* Fiber.join(working)).length} workers have ended`)
   })
 
 const doJobs = Effect.gen(function*() {
@@ -76,19 +81,12 @@ const other = (...args: ReadonlyArray<string>) =>
 
 const [role, path = join(tmpdir(), `jobs-${process.pid}.sock`)] = process.argv.slice(2)
 
-const everybody = Effect.gen(function*() {
-  yield* serving(path)
-  const workers = Effect.all([other("work", path), other("work", path)], { concurrency: 2 })
-  const [said] = yield* Effect.all([workers, using(path, handOut([1, 2, 3, 4, 5, 6], 2))], { concurrency: 2 })
-  yield* Console.log(`${said.length} workers have ended`)
-})
+const two = Effect.all([other("work", path), other("work", path)], { concurrency: 2 })
 
-const numbers = Array.from({ length: 20 }, (_, i) => i + 1)
-
-const program = role === "serve"
-  ? Effect.andThen(serving(path), Effect.andThen(using(path, handOut(numbers, 0)), Effect.never))
-  : role === "work"
+const program = role === "work"
   ? using(path, doJobs)
-  : everybody
+  : role === "serve"
+  ? Effect.andThen(serving(path), using(path, handOut(Array.from({ length: 20 }, (_, i) => i + 1), Effect.never)))
+  : Effect.andThen(serving(path), using(path, handOut([1, 2, 3, 4, 5, 6], two)))
 
 Process.runMain(Effect.scoped(program))
