@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Manager, Process } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
-import { bounded, numbers, reasonOf } from "./assertions.ts"
+import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
@@ -127,6 +127,14 @@ export const suite = ({ claims, layer, name }: Method): void => {
         )
         yield* Effect.all(numbers(20).map(() => one), { concurrency: "unbounded" })
         assert.isAtMost(most, 2)
+        // both at once, or this would wait
+        yield* Manager.withPermits(semaphore, 1, Manager.withPermits(semaphore, 1, Effect.void))
+        yield* Manager.withPermits(semaphore, 2, Effect.void)
+        for (const count of [0, -1, 3, 1.5, NaN]) {
+          const error = defectOf(yield* Effect.exit(Manager.withPermits(semaphore, count, Effect.void))) as Error
+          assert.include(error.message, "A hosted semaphore of 2 permits cannot give")
+        }
+        yield* Manager.withPermits(semaphore, 2, Effect.void)
       })))
 
     law(

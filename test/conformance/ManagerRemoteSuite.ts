@@ -166,11 +166,16 @@ export const suite = ({ claims, layer, name }: Method): void => {
             yield* events.until("waits")
             assert.deepStrictEqual(yield* bank.live(), ["of a child"])
             yield* Process.kill(user)
+            const mine = yield* bank.open("mine")
+            assert.strictEqual(yield* mine.name(), "mine")
             yield* Process.kill(first)
             yield* Process.exited(first)
             const again = yield* Effect.forkChild(bank.live())
             yield* start
             assert.deepStrictEqual(yield* Fiber.join(again), [])
+            // as its first object, as mine was of the other
+            for (const name of ["one", "two", "three"]) yield* bank.open(name)
+            assert.strictEqual(reasonOf(yield* Effect.exit(mine.name()))._tag, "Closed")
           }))
       }))
   })

@@ -1,6 +1,7 @@
 /** The laws of managers, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Scope, Stream } from "effect"
+import { Effect, Fiber, Formatter, Scope, Stream } from "effect"
+import { inspect } from "node:util"
 import { Manager, Process, ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
 import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
@@ -36,6 +37,48 @@ export const suite = ({ claims, layer, name }: Method): void => {
           })
         )
     )
+
+    law(
+      "a stream may be taken slowly, and while other calls are made",
+      () =>
+        withCounter((counter) =>
+          Effect.gen(function*() {
+            yield* Stream.runForEach(counter.upTo(100), () => counter.add(1))
+            assert.strictEqual(yield* counter.get(), 100)
+            const slow = yield* Effect.forkChild(Stream.runForEach(counter.upTo(100), () => Effect.never))
+            assert.strictEqual(yield* counter.add(1), 101)
+            yield* Fiber.interrupt(slow)
+            assert.deepStrictEqual(yield* Stream.runCollect(counter.upTo(3)), [1, 2, 3])
+          })
+        )
+    )
+
+    law(
+      "whoever prints a proxy does not print how its server is reached",
+      () =>
+        withCounter((counter) =>
+          Effect.sync(() => {
+            for (
+              const text of [
+                inspect(counter, { depth: 9, showHidden: true }),
+                JSON.stringify(counter),
+                Formatter.format(counter)
+              ]
+            ) {
+              assert.notInclude(text, "key")
+              assert.notInclude(text, "path")
+            }
+          })
+        )
+    )
+
+    law("a call after the end of its scope says so", () =>
+      Effect.gen(function*() {
+        const counter = yield* withCounter(Effect.succeed)
+        const exit = yield* Effect.exit(counter.add(1))
+        const reason = (defectOf(exit) as ProcessError.ProcessError).reason
+        assert.include(["WorkerExited", "Closed"], reason._tag)
+      }))
 
     law("its layer is released when the scope of the proxy ends", () =>
       Effect.gen(function*() {

@@ -329,7 +329,7 @@ export const prepareLossy = (value: unknown, border: Border): Prepared => {
 /** A log line uses nothing up. */
 const mayCross = (object: object, border: Border): boolean =>
   isHandle(object)
-    ? object[crossing].moves !== true && object[crossing].refusal(border) === undefined
+    ? object[crossing].moves !== true && border.far !== true && object[crossing].refusal(border) === undefined
     : !(notShareable in object)
 
 const describe = (value: unknown): unknown => {

@@ -38,7 +38,7 @@ export interface ProxyData {
 export type Call = (method: string, payload: unknown, isStream: boolean) => unknown
 
 export interface ProxyHandle extends Handle {
-  readonly [ProxyTypeId]: ProxyData
+  readonly [ProxyTypeId]: true
 }
 
 /** Of the manager itself, and of what else cannot cross, `refusal` says why. */
@@ -53,8 +53,7 @@ export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | u
   for (const method of data.methods) add(method, false)
   for (const method of data.streams) add(method, true)
   const handle = makeHandle(methods, { name: "Manager", refusal, write: () => data })
-  // not enumerable: whoever prints a proxy does not print a key
-  return Object.defineProperty(handle, ProxyTypeId, { value: data }) as unknown as ProxyHandle
+  return Object.defineProperty(handle, ProxyTypeId, { value: true }) as unknown as ProxyHandle
 }
 
 // ---------------------------------------------------------------------------------------------------- opening

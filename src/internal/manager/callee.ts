@@ -81,7 +81,10 @@ const headersOf = ({ object }: Callee) => object === undefined ? undefined : { h
 
 /** Fails as its method may. */
 const begin = (callee: Callee, name: string) =>
-  callee.link.pipe(
+  Effect.flatMap(
+    callee.link,
+    (link) => link.isLost() ? Effect.flatMap(callee.whyLost(name), Effect.fail) : Effect.succeed(link)
+  ).pipe(
     Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die),
     Effect.flatMap((link) => Effect.map(link.clientOf(callee.definition), (client) => ({ link, client })))
   )

@@ -51,9 +51,18 @@ export const makeLink = (socket: Socket, terms: Terms): Effect.Effect<Link, neve
     )
     const clients = new Map<object, Client>()
     const scope = yield* Scope.fork(yield* Effect.scope)
+    // a stream that nobody takes of must not hold up what else comes: of each stream the server sends one chunk at a time
+    const aside: RpcClient.Protocol["Service"] = {
+      ...protocol,
+      run: (id, hear) =>
+        protocol.run(id, (message) =>
+          message._tag === "Chunk"
+            ? Effect.asVoid(Effect.forkIn(hear(message), scope, { startImmediately: true }))
+            : hear(message))
+    }
     const makeClient = (definition: Pick<Definition, "group">): Effect.Effect<Client> =>
       RpcClient.make(definition.group, { flatten: true, spanPrefix: "Manager" }).pipe(
-        Effect.provideService(RpcClient.Protocol, protocol),
+        Effect.provideService(RpcClient.Protocol, aside),
         Effect.map((client) => {
           clients.set(definition, client as unknown as Client) // its types are those of the definition
           return client as unknown as Client

@@ -1,6 +1,7 @@
 /**
  * The objects that methods have given: each lives as long as somebody holds it.
  */
+import { randomInt } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -43,7 +44,8 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
   Effect.gen(function*() {
     const all = new Map<number, Hosted>()
     const scope = yield* Effect.scope
-    let last = 0
+    // those of a server that was started anew are others: nobody takes one for what they had before
+    let last = randomInt(2 ** 47)
 
     const drop = (object: number): Effect.Effect<void> =>
       Effect.suspend(() => {

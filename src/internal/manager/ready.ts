@@ -272,13 +272,20 @@ const makeQueue: Make = (capacity: number) =>
   )
 
 /** Held as long as the stream is: whoever dies gives back what it had. */
+const noSuchShare = (permits: number, count: number): RangeError =>
+  new RangeError(
+    `A hosted semaphore of ${permits} permits cannot give ${String(count)}: ask for 1 to ${permits} of them.`
+  )
+
 const makeSemaphore: Make = (permits: number) =>
   Effect.map(Semaphore.make(permits), (all) => ({
     hold: (count: number) =>
-      Stream.unwrap(Effect.as(
-        Effect.acquireRelease(all.take(count), () => all.release(count), { interruptible: true }),
-        Stream.concat(Stream.succeed(undefined), Stream.never)
-      ))
+      !(Number.isInteger(count) && count >= 1 && count <= permits) ?
+        Stream.die(noSuchShare(permits, count)) :
+        Stream.unwrap(Effect.as(
+          Effect.acquireRelease(all.take(count), () => all.release(count), { interruptible: true }),
+          Stream.concat(Stream.succeed(undefined), Stream.never)
+        ))
   }))
 
 const makeEvent: Make = (isSet: boolean) =>
