@@ -57,7 +57,7 @@ export const workload: Workload = {
     "A parent sends bytes to its child, through one pipe, after a tenth of them to warm up. Streamed: all one way, and one",
     "message back when all have come. Answered: each waits for an answer as long. Milliseconds for all messages.",
     "JSON has no bytes: Node's IPC at its default carries a string of the same length.",
-    "Floor: 64 bytes, streamed between processes, 5x Python's `send_bytes`; aim 10x."
+    "Floor: 64 bytes, streamed between processes, 5x Python's Pipe; aim 10x."
   ],
   unit: "ms",
   better: "less",
