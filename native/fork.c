@@ -255,10 +255,6 @@ static Verdict judge_all(char *name) {
   return verdict;
 }
 
-static int has_foreign;
-
-const char *trouble_code(void) { return has_foreign ? "ERR_FORK_THREAD" : "ERR_FORK_UNSAFE"; }
-
 static void describe_foreign(char *text, size_t size, const char *name) {
   snprintf(text, size, "the process has a thread of its own that a copy would lack, \"%s\"%s", name,
            strcmp(name, "InspectorIo") == 0 ? " (the debugger: start it without --inspect)" : "");
@@ -280,7 +276,6 @@ static void find_foreign(char *text, size_t size) {
 
 static const char *find_threads(void) {
   static char trouble[160];
-  has_foreign = 0;
   char name[NAME_BYTES] = "";
   int foreign = 0;
   for (int i = 0; i < PATIENCE_MILLIS; i++) {
@@ -293,7 +288,6 @@ static const char *find_threads(void) {
           usleep(1000);
           break;
         }
-        has_foreign = 1;
         describe_foreign(trouble, sizeof trouble, name);
         return trouble;
       case BUSY:
@@ -535,7 +529,6 @@ static const char *why_never(void) {
 
 static const char *why_never(void) { return "it is for x64 processors"; }
 const char *stop_threads(void) { return why_never(); }
-const char *trouble_code(void) { return "ERR_FORK_UNSAFE"; }
 static void find_foreign(char *text, size_t size) {
   (void)size;
   text[0] = 0;

@@ -11,8 +11,6 @@
  * a copy, or NULL.
  */
 const char *stop_threads(void);
-/* The code of the error that says what `stop_threads` has said. */
-const char *trouble_code(void);
 
 /* They go on. */
 void release_threads(void);

@@ -78,7 +78,7 @@ static napi_value fork_self(napi_env env, napi_callback_info info) {
   int count = read_descriptors(env, argument, "forkSelf: kept", kept);
   if (count < 0 || napi_get_uv_event_loop(env, (void *)&loop) != napi_ok) return NULL;
   const char *trouble = stop_threads();
-  if (trouble != NULL) return throw_error(env, trouble_code(), "fork", trouble);
+  if (trouble != NULL) return throw_error(env, "ERR_FORK_UNSAFE", "fork", trouble);
   pid_t original = getpid();
   pid_t pid = fork_process(loop);
   int error = errno;

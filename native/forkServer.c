@@ -209,7 +209,7 @@ static napi_value serve_forks(napi_env env, napi_callback_info info) {
   if (!read_integer(env, arguments[2], "serveForks: graceMillis", 0, 86400000, &grace)) return NULL;
   if (napi_get_uv_event_loop(env, (void *)&loop) != napi_ok || !make_room()) return NULL;
   const char *trouble = stop_threads(); /* they stay so: nothing is left to do here for them */
-  if (trouble != NULL) return throw_error(env, trouble_code(), "fork", trouble);
+  if (trouble != NULL) return throw_error(env, "ERR_FORK_UNSAFE", "fork", trouble);
 
   int control = (int)control_fd, events = (int)events_fd;
   int64_t deadline = -1;

@@ -60,16 +60,9 @@ import { connectionOf } from "./internal/handles/connection.ts"
 import { lineOn } from "./internal/line/direct.ts"
 import type { Side } from "./internal/line/end.ts"
 import { isFar, show } from "./internal/listener/address.ts"
-import type { Terms } from "./internal/listener/authenticate.ts"
 import type { Reached } from "./internal/listener/dial.ts"
 import type { Guest, Hall } from "./internal/listener/hall.ts"
-import {
-  checkedAddress,
-  checkedDeadline,
-  checkedKey,
-  checkedLimit,
-  checkedPatience
-} from "./internal/listener/options.ts"
+import { checkedAddress, checkedDeadline, checkedTerms } from "./internal/listener/options.ts"
 import { listen } from "./internal/listener/listen.ts"
 import { reach } from "./internal/listener/reach.ts"
 import type { Wish } from "./internal/listener/reach.ts"
@@ -138,12 +131,6 @@ interface MakeOptions {
   readonly maxMessageBytes?: number | undefined
 }
 
-const termsOf = (options: Omit<MakeOptions, "address">, what: string): Terms => ({
-  key: checkedKey(options.authKey, what),
-  limit: checkedLimit(options.maxMessageBytes, what),
-  patienceMillis: checkedPatience(options.handshakeTimeout, what)
-})
-
 /**
  * Listens, until its scope ends.
  *
@@ -199,7 +186,7 @@ const termsOf = (options: Omit<MakeOptions, "address">, what: string): Terms => 
  */
 export const make = (options: MakeOptions): Effect.Effect<Listener, ProcessError, Scope.Scope> =>
   Effect.suspend(() => {
-    const terms = termsOf(options, "Listener.make")
+    const terms = checkedTerms(options, "Listener.make")
     const address = options.address === undefined
       ? undefined
       : checkedAddress(options.address, 0, "Listener.make")
@@ -341,7 +328,7 @@ export const connect = <A = unknown, B = A>(
 ): Effect.Effect<Connection<A, B>, ProcessError, Scope.Scope> =>
   Effect.suspend(() => {
     const at = checkedAddress(address, 1, task)
-    const terms = termsOf(options, task)
+    const terms = checkedTerms(options, task)
     const wish: Wish = { address: at, terms, deadlineMillis: checkedDeadline(options.deadline, task), what: task }
     const meeting: Meeting = { side: 0, address: at, limit: terms.limit }
     return reach(wish, (result) =>

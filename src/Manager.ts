@@ -84,13 +84,7 @@ import * as Connection from "./Connection.ts"
 import { definitionName, moduleUrl } from "./internal/codec/registry.ts"
 import { ProxyTypeId } from "./internal/handles/manager.ts"
 import type { Reference } from "./internal/handles/manager.ts"
-import {
-  checkedAddress,
-  checkedDeadline,
-  checkedKey,
-  checkedLimit,
-  checkedPatience
-} from "./internal/listener/options.ts"
+import { checkedAddress, checkedDeadline, checkedLimit, checkedTerms } from "./internal/listener/options.ts"
 import { serve as serveDefinition } from "./internal/manager/boot.ts"
 import { linkIn, lostCall, makeWay, newKey, wishFor } from "./internal/manager/connect.ts"
 import { define, setHosted } from "./internal/manager/definition.ts"
@@ -456,12 +450,6 @@ export interface ServeOptions {
   readonly leaseTimeout?: Duration.Input | undefined
 }
 
-const termsOf = (options: Omit<ServeOptions, "address" | "leaseTimeout">, what: string) => ({
-  key: checkedKey(options.authKey, what),
-  limit: checkedLimit(options.maxMessageBytes, what),
-  patienceMillis: checkedPatience(options.handshakeTimeout, what)
-})
-
 /**
  * Serves the service to other programs, until the scope ends. It completes when clients can connect.
  *
@@ -484,7 +472,7 @@ export const serve = <I, S, E, R>(
 ): Effect.Effect<{ readonly address: Address }, ProcessError | E, R | Scope.Scope> =>
   Effect.suspend(() => {
     const { definition } = internalsOf(self as unknown as Manager<never, never>)
-    const terms = termsOf(options, "Manager.serve")
+    const terms = checkedTerms(options, "Manager.serve")
     const address = options.address === undefined ? undefined : checkedAddress(options.address, 0, "Manager.serve")
     const leaseMillis = timeMillisOr("Manager.serve: leaseTimeout", options.leaseTimeout, 30_000)
     return Effect.map(
@@ -510,7 +498,7 @@ export interface ConnectOptions extends Omit<ServeOptions, "address" | "leaseTim
 const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options: ConnectOptions) {
   const what = "Manager.connect"
   const address = checkedAddress(options.address, 1, what)
-  const terms = termsOf(options, what)
+  const terms = checkedTerms(options, what)
   const wish = { address, terms, deadlineMillis: checkedDeadline(options.deadline, what), what }
   const { link } = yield* makeWay(wish, options.schedule)
   const reference: Reference = { address, key: terms.key, limit: terms.limit }

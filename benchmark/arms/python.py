@@ -201,22 +201,25 @@ def consume(order, items, gate):
         gate.wait()
 
 
-def queue(order):
-    context = multiprocessing.get_context("fork")
-    items = context.SimpleQueue() if order.get("variant") == "SimpleQueue" else context.Queue()
-    producers, consumers = order["producers"], order["consumers"]
-    gate = context.Barrier(producers + consumers + 1)
-    targets = [produce] * producers + [consume] * consumers
-    children = [context.Process(target=target, args=(order, items, gate)) for target in targets]
+def between_gates(gate, before, children):
     for child in children:
         child.start()
-    for _ in range(3):
+    for _ in range(before):
         gate.wait()
     begin = time.perf_counter()
     gate.wait()
     report(millis(begin))
     for child in children:
         child.join()
+
+
+def queue(order):
+    context = multiprocessing.get_context("fork")
+    items = context.SimpleQueue() if order.get("variant") == "SimpleQueue" else context.Queue()
+    producers, consumers = order["producers"], order["consumers"]
+    gate = context.Barrier(producers + consumers + 1)
+    targets = [produce] * producers + [consume] * consumers
+    between_gates(gate, 3, [context.Process(target=target, args=(order, items, gate)) for target in targets])
 
 
 def call_many(order, hosted, gate):
@@ -235,15 +238,8 @@ def manager(order):
     with context.Manager() as server:
         hosted = server.Value("i", 0) if order["object"] == "ref" else server.dict()
         gate = context.Barrier(order["clients"] + 1)
-        children = [context.Process(target=call_many, args=(order, hosted, gate)) for _ in range(order["clients"])]
-        for child in children:
-            child.start()
-        gate.wait()
-        begin = time.perf_counter()
-        gate.wait()
-        report(millis(begin))
-        for child in children:
-            child.join()
+        clients = range(order["clients"])
+        between_gates(gate, 1, [context.Process(target=call_many, args=(order, hosted, gate)) for _ in clients])
 
 
 def start(order):

@@ -7,9 +7,10 @@ import { inspect } from "node:util"
 import * as Duration from "effect/Duration"
 import { maxMessageBytes } from "../line/message.ts"
 import type { Address } from "./address.ts"
+import type { Terms } from "./authenticate.ts"
 
 /** A copy: the caller may wipe its own. */
-export const checkedKey = (key: unknown, what: string): Uint8Array => {
+const checkedKey = (key: unknown, what: string): Uint8Array => {
   const bytes = typeof key === "string" ? Buffer.from(key) : key instanceof Uint8Array ? new Uint8Array(key) : undefined
   if (bytes !== undefined && bytes.byteLength > 0) return bytes
   throw new RangeError(
@@ -62,7 +63,7 @@ const millisOf = (input: Duration.Input | undefined): number => {
   }
 }
 
-export const checkedPatience = (input: Duration.Input | undefined, what: string): number => {
+const checkedPatience = (input: Duration.Input | undefined, what: string): number => {
   const millis = millisOf(input)
   if (millis >= 1 && millis < Infinity) return Math.min(millis, longestMillis)
   throw new RangeError(
@@ -75,3 +76,16 @@ export const checkedDeadline = (input: Duration.Input | undefined, what: string)
   if (millis >= 0 && !Number.isNaN(input)) return millis
   throw new RangeError(`${what}: the deadline must be a time of at least 0 milliseconds, but it is ${inspect(input)}.`)
 }
+
+/** What both sides of a handshake are given. */
+export interface TermsOptions {
+  readonly authKey: Uint8Array | string
+  readonly handshakeTimeout?: Duration.Input | undefined
+  readonly maxMessageBytes?: number | undefined
+}
+
+export const checkedTerms = (options: TermsOptions, what: string): Terms => ({
+  key: checkedKey(options.authKey, what),
+  limit: checkedLimit(options.maxMessageBytes, what),
+  patienceMillis: checkedPatience(options.handshakeTimeout, what)
+})

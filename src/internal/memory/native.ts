@@ -57,12 +57,12 @@ export interface Native {
   readonly foreignThread: () => string
   /**
    * Makes copies of this process on request, and returns in each of them; here it does not return. Throws, with the code
-   * ERR_FORK_UNSAFE, when a copy would not live (ERR_FORK_THREAD: for a thread that it would lack).
+   * ERR_FORK_UNSAFE, when a copy would not live.
    */
   readonly serveForks: (control: number, events: number, graceMillis: number) => ForkOrder
   /**
    * Copies this process; in the copy it gives 0. Of all connections the copy has only those at `kept`; its event loop must not
-   * turn. Throws, with the code ERR_FORK_UNSAFE or ERR_FORK_THREAD, when a copy would not live.
+   * turn. Throws, with the code ERR_FORK_UNSAFE, when a copy would not live.
    */
   readonly forkSelf: (kept: ReadonlyArray<number>) => number
   /** The status of a child that has ended, as waitpid gives it; `undefined` while it lives. */

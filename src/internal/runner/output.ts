@@ -5,7 +5,7 @@
 import { Writable } from "node:stream"
 
 /** Whoever reads nothing for so long is not waited for any more. */
-export const stallMillis = 10_000
+const usualStallMillis = 10_000
 
 /** Everything before it has been taken when this is called back, or nobody is there any more. */
 const whenTaken = (stream: Writable, then: () => void): void => {
@@ -38,4 +38,5 @@ export const whenTakenAll = (streams: ReadonlyArray<Writable>, stallMillis: numb
   }
 }
 
-export const whenWritten = (then: () => void): void => whenTakenAll([process.stdout, process.stderr], stallMillis, then)
+export const whenWritten = (then: () => void): void =>
+  whenTakenAll([process.stdout, process.stderr], usualStallMillis, then)

@@ -5,6 +5,7 @@ import { readdirSync, readlinkSync } from "node:fs"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { isError, stackOf, wordsOf } from "../codec/errors.ts"
+import { timers } from "./probe.ts"
 
 /** Why it is no server. */
 export interface Refusal {
@@ -46,9 +47,6 @@ const names: Readonly<Record<string, string>> = {
   UDPWrap: "a UDP socket"
 }
 
-/** They run in each copy as they would have run here. */
-const mayStay = new Set(["Immediate", "Timeout"])
-
 const socketsOf = (fds: ReadonlyArray<string>): ReadonlySet<string> => {
   const sockets = new Set<string>()
   for (const fd of fds) {
@@ -75,7 +73,7 @@ const leftSince = (before: Open): ReadonlyArray<string> => {
   const active = now.active.filter((name) => {
     const at = known.indexOf(name)
     if (at >= 0) known.splice(at, 1)
-    return at < 0 && !mayStay.has(name)
+    return at < 0 && !timers.has(name)
   })
   if (active.length > 0) return [...new Set(active.map((name) => names[name] ?? name))]
   const isMore = [...now.sockets].some((socket) => !before.sockets.has(socket))

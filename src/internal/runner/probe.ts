@@ -62,8 +62,8 @@ const check = async (): Promise<void> => {
   if (sum !== 3) throw new Error(`1 + 2 is ${sum}`)
 }
 
-/** They may be there of a preloaded module, and go on. */
-const timers = new Set(["Immediate", "Timeout"])
+/** Node's names for what a preloaded module may leave: it goes on in each copy. */
+export const timers: ReadonlySet<string> = new Set(["Immediate", "Timeout"])
 
 /** Its end is the natural one, where no timer goes on. */
 export const probe = (): void =>

@@ -32,10 +32,7 @@ const unavailable = (why: string): ProcessError =>
     })
   })
 
-const isUnsafe = (cause: unknown): boolean => {
-  const code = (cause as Partial<NativeError> | undefined)?.code
-  return code === "ERR_FORK_UNSAFE" || code === "ERR_FORK_THREAD"
-}
+const isUnsafe = (cause: unknown): boolean => (cause as Partial<NativeError> | undefined)?.code === "ERR_FORK_UNSAFE"
 
 const makeBody = (boot: Boot): Body => {
   const addon = native()!
