@@ -13,6 +13,7 @@ import type { Channel } from "../channel/Channel.ts"
 import { decodeBody, makeFrameReader } from "../protocol/frames.ts"
 import { flagMarked, Kind } from "../protocol/messages.ts"
 import type { Boot, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import { enter, idle } from "../protocol/progress.ts"
 import { makeRuntime } from "../runner/effects.ts"
 import type { EffectRuntime, ItemOutcome } from "../runner/effects.ts"
 import { border, notDefined, reasonOf } from "../runner/refusals.ts"
@@ -143,9 +144,9 @@ export const runCopy = (host: CopyHost): never => {
     task.definition ??= findTask(task.module, task.name)
     const run: Run = { id, task, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 }
     reports.name(id, task.name)
-    host.progress[0] = id
+    if (!enter(host.progress, id)) return
     while (run.index < items.length) runItem(run)
-    host.progress[0] = -1
+    enter(host.progress, idle)
     reports.flush()
     if (boot.once) leave(reports.hasFailed() ? 1 : 0)
   }

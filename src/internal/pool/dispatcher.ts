@@ -364,10 +364,14 @@ const answered = (
 ): void => {
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
-  if (worker === undefined || chunk === undefined) return
-  // early, an idle child is no proof: the run and its Cancel may both be on their way
-  if (running !== run) return late || running !== undefined ? release(state, chunk, out) : undefined
-  if (!late || worker.status === "killed") return
+  if (worker === undefined) return
+  if (chunk !== undefined && running !== run) {
+    // early, an idle child is no proof: the run and its Cancel may both be on their way
+    return late || running !== undefined ? release(state, chunk, out) : undefined
+  }
+  if (!late || running !== run || worker.status === "killed") return
+  // one that was found in it begins nothing more, also when its report has come meanwhile; it may leave
+  if (chunk === undefined && !(isKnown && worker.status === "ready")) return
   worker.status = "killed"
   if (isKnown) worker.stuckIn = run
   state.killed++
@@ -396,8 +400,6 @@ const exited = (
   if (worker === undefined) return
   state.workers.delete(worker.id)
   const expected = worker.status === "closing" || worker.status === "killed"
-  // what it was stuck in has ended before it died: what it has said since then counts
-  if (find(worker, worker.stuckIn ?? 0) === undefined) worker.stuckIn = undefined
   // the last first, so that they wait in their order again
   for (const chunk of worker.chunks.toReversed()) returnChunk(state, worker, chunk, event.detail, out)
   if (state.status === "ended") {

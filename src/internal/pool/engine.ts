@@ -300,6 +300,7 @@ const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
     askRunning(
       worker,
       run,
+      late,
       (running, isKnown) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, isKnown, late })
     )
   const asked = [

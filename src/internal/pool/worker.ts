@@ -172,22 +172,25 @@ const refuse = (child: Child, message: ToChild, cause: unknown, refused: Worker[
 /** A worker whose watchdog does not answer in this time is taken to run what it was asked about. */
 const answerMillis = 500
 
+/**
+ * What it runs. Asked `late`, one that is in this run begins nothing after it: it is to be killed, also when it says so
+ * after all.
+ */
 export const askRunning = (
   worker: Worker,
   run: number,
+  late: boolean,
   answer: (running: number | undefined, isKnown: boolean) => void
 ): void => {
   const child = worker.child
   if (child === undefined || child.status() !== undefined) return
-  let answered = false
-  const tell = (running: number | undefined, isKnown: boolean): void => {
-    if (answered) return
-    answered = true
+  const giveUp = after(answerMillis, () => answer(run, false))
+  const tell = (running: number | undefined): void => {
     giveUp()
-    answer(running, isKnown)
+    answer(running, true)
   }
-  const giveUp = after(answerMillis, () => tell(run, false))
-  child.running((running) => tell(running, true))
+  if (late) child.condemn(run, tell)
+  else child.running(tell)
 }
 
 export const clearTimers = (worker: Worker): void => {

@@ -13,6 +13,7 @@ import { beforeLeaving, inHousehold, installedOpeners, installOpeners } from "..
 import type { Household } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import type { Boot, Crossed, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
+import { enter, idle } from "../protocol/progress.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
 import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
 import { makeReports } from "./reports.ts"
@@ -108,7 +109,7 @@ export const startSession = (host: SessionHost): Session => {
         reports.say([Kind.Returned, run.id, run.index])
         continue
       }
-      host.progress[0] = run.id
+      if (!enter(host.progress, run.id)) break
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
       const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined
@@ -124,7 +125,7 @@ export const startSession = (host: SessionHost): Session => {
       else if (runEffect(run, definition, effects!, now)) now = performance.now()
       else return
     }
-    host.progress[0] = -1
+    enter(host.progress, idle)
     if (memoryLimit !== undefined && hasRun) weighSoon()
     reports.flush()
   }

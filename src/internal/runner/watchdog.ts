@@ -1,9 +1,10 @@
 /**
  * A child whose parent is gone leaves by itself when its event loop turns. One that computes without end is ended by a
  * thread of its own, which sleeps on a descriptor that the parent holds open. The same thread answers while the child's
- * event loop does not turn: the question is a byte, "?" for the run and "m" for the memory; the answer is a double.
+ * event loop does not turn: a question is a byte and the number of a run, an answer is a double.
  */
 import { Worker } from "node:worker_threads"
+import { condemned } from "../protocol/progress.ts"
 
 /** After the time that the session gives to finalizers, and within two seconds. */
 const patienceMillis = 1000
@@ -11,15 +12,22 @@ const patienceMillis = 1000
 const source = `
 const { Socket } = require("node:net")
 const { workerData } = require("node:worker_threads")
-const { descriptor, patienceMillis, progress } = workerData
+const { condemned, descriptor, patienceMillis, progress } = workerData
+const answers = {
+  r: () => Atomics.load(progress, 0),
+  c: (run) => Atomics.compareExchange(progress, 0, run, condemned),
+  m: () => process.memoryUsage.rss()
+}
+let received = Buffer.alloc(0)
 const alive = new Socket({ fd: descriptor, readable: true, writable: true })
 alive.on("error", () => {})
 alive.on("end", () => alive.destroy())
 alive.on("close", () => setTimeout(() => process.kill(process.pid, "SIGKILL"), patienceMillis))
-alive.on("data", (questions) => {
-  for (const question of questions) {
+alive.on("data", (block) => {
+  received = Buffer.concat([received, block])
+  for (; received.length >= 5; received = received.subarray(5)) {
     const answer = Buffer.alloc(8)
-    answer.writeDoubleLE(question === 109 ? process.memoryUsage.rss() : Atomics.load(progress, 0))
+    answer.writeDoubleLE(answers[String.fromCharCode(received[0])](received.readInt32LE(1)))
     alive.write(answer)
   }
 })
@@ -29,7 +37,7 @@ export const watchParent = (descriptor: number, progress: Int32Array): void => {
   const worker = new Worker(source, {
     eval: true,
     name: "watchdog",
-    workerData: { descriptor, patienceMillis, progress },
+    workerData: { condemned, descriptor, patienceMillis, progress },
     execArgv: [],
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }

@@ -24,6 +24,8 @@ export interface Body {
   readonly onEnd: (listener: (status: ExitStatus, words: string) => void) => void
   /** Asks which run the child is in, also while its event loop does not turn. It may never answer. */
   readonly running: (answer: (run: number | undefined) => void) => void
+  /** The same; one that is in this run begins nothing after it, and is to be killed. */
+  readonly condemn: (run: number, answer: (run: number | undefined) => void) => void
   /** Asks how many bytes of memory it uses: a process all of it, a thread its heap and its buffers. It may never answer. */
   readonly memory: (answer: (bytes: number | undefined) => void) => void
   /** Returns when the signal is sent. Nothing where it has ended. */
@@ -33,7 +35,9 @@ export interface Body {
 }
 
 /** A child that is up, as its parent sees it. */
-export interface Child extends Pick<Body, "pid" | "channel" | "running" | "memory" | "kill" | "stdout" | "stderr"> {
+export interface Child
+  extends Pick<Body, "pid" | "channel" | "running" | "condemn" | "memory" | "kill" | "stdout" | "stderr">
+{
   readonly boot: Boot
   readonly startUpMillis: number
   /** Set from its end on. */

@@ -25,12 +25,6 @@ export const defaultStartMillis = 30_000
 export const describeStatus = (status: ExitStatus): string =>
   status._tag === "Exited" ? `exited with code ${status.code}` : `was ended by ${status.signal}`
 
-/** The run that is noted in a progress word. */
-export const runIn = (progress: Int32Array): number | undefined => {
-  const run = Atomics.load(progress, 0)
-  return run < 0 ? undefined : run
-}
-
 /** The last lines of a text, for messages. */
 export const lastLines = (text: string, lines = 12): string =>
   text.split(nativeStack, 1)[0]!.trimEnd().split("\n").slice(-lines).join("\n")
@@ -168,6 +162,7 @@ const launchIn = (
       pid: body.pid,
       channel: body.channel,
       running: body.running,
+      condemn: body.condemn,
       memory: body.memory,
       kill: body.kill,
       stdout: body.stdout,

@@ -7,8 +7,8 @@ import type { Forked } from "../fork/server.ts"
 import { native } from "../memory/native.ts"
 import type { Word } from "../memory/words.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
+import { condemn, runIn } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
-import { runIn } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body } from "./Launcher.ts"
 
@@ -68,6 +68,7 @@ export const bodyOf = ({ copy, keepsOutput, limit, sockets, word }: CopyOptions)
     channel: fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit),
     onEnd: ending.onEnd,
     running: (answer) => answer(runIn(word.words)),
+    condemn: (run, answer) => answer(condemn(word.words, run)),
     memory: (answer) => answer(residentBytes(copy.pid)),
     kill: copy.kill,
     stdout: stdout === undefined ? undefined : capture(stdout, keepsOutput),

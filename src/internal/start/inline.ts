@@ -9,8 +9,9 @@ import { makePair } from "../channel/inline.ts"
 import { leaveHousehold } from "../handles/handle.ts"
 import type { Household } from "../handles/handle.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
+import { condemn, makeProgress, runIn } from "../protocol/progress.ts"
 import { startSession } from "../runner/session.ts"
-import { defaultStartMillis, launchChild, runIn } from "./child.ts"
+import { defaultStartMillis, launchChild } from "./child.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 
 const makeBody = (clock: Clock.Clock): Body => {
@@ -30,7 +31,7 @@ const makeBody = (clock: Clock.Clock): Body => {
     })
   }
 
-  const progress = new Int32Array(1).fill(-1)
+  const progress = makeProgress(new ArrayBuffer(4))
   startSession({
     progress,
     memory: () => process.memoryUsage.rss(),
@@ -52,6 +53,7 @@ const makeBody = (clock: Clock.Clock): Body => {
     channel,
     onEnd: (listener) => void listeners.push(listener),
     running: (answer) => answer(runIn(progress)),
+    condemn: (run, answer) => answer(condemn(progress, run)),
     memory: (answer) => answer(process.memoryUsage.rss()),
     // there is nothing that could be killed from outside: its fiber is interrupted by the end of the channel
     kill: () => end(1),

@@ -9,16 +9,20 @@ import { fromStreams } from "../channel/socket.ts"
 import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
+import { condemn, questionTo, runIn } from "../protocol/progress.ts"
+import type { Question } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
 import { released } from "./copies.ts"
-import { defaultStartMillis, launchChild, neverRan, runIn } from "./child.ts"
+import { defaultStartMillis, launchChild, neverRan } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 import { startNode, statusOf, whyUnborn } from "./node.ts"
 import type { SpawnOptions } from "./node.ts"
 
-/** The thread at the other end answers each byte with a number, in order. */
-const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (answer: number) => void) => void => {
+type Ask = (question: Question, run: number, answer: (answer: number) => void) => void
+
+/** The thread at the other end answers each question with a number, in order. */
+const askThrough = (alive: Readable & Writable): Ask => {
   const waiting: Array<(answer: number) => void> = []
   let received = Buffer.alloc(0)
   alive.on("error", () => {})
@@ -30,9 +34,9 @@ const askThrough = (alive: Readable & Writable): (question: "?" | "m", answer: (
       waiting.shift()?.(answer)
     }
   })
-  return (question, answer) => {
+  return (question, run, answer) => {
     waiting.push(answer)
-    if (!alive.destroyed) alive.write(question)
+    if (!alive.destroyed) alive.write(questionTo(question, run))
   }
 }
 
@@ -49,6 +53,7 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
   onEnd: (listener) =>
     void failed.then((cause) => listener({ _tag: "Exited", code: neverRan }, whyUnborn(options, cause))),
   running: () => {},
+  condemn: () => {},
   memory: () => {},
   kill: () => {},
   stdout: undefined,
@@ -101,11 +106,15 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
     onEnd: ending.onEnd,
     running: (answer) => {
       if (isShared()) answer(runIn(word!.words))
-      else ask("?", (run) => answer(run < 0 ? undefined : run))
+      else ask("r", 0, (run) => answer(run < 0 ? undefined : run))
+    },
+    condemn: (run, answer) => {
+      if (isShared()) answer(condemn(word!.words, run))
+      else ask("c", run, (run) => answer(run < 0 ? undefined : run))
     },
     memory: (answer) => {
       if (isShared()) answer(residentBytes(child.pid!))
-      else ask("m", answer)
+      else ask("m", 0, answer)
     },
     kill: (signal) => void child.kill(signal),
     stdout: captured ? capture(stdout!, boot.once) : undefined,

@@ -9,8 +9,9 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { fromMessagePort } from "../channel/messagePort.ts"
 import { stackOf } from "../codec/errors.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
+import { condemn, makeProgress, runIn } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
-import { defaultStartMillis, lastLines, launchChild, runIn } from "./child.ts"
+import { defaultStartMillis, lastLines, launchChild } from "./child.ts"
 import { runnerUrl } from "./entry.ts"
 import type { Body, Launcher } from "./Launcher.ts"
 
@@ -51,7 +52,7 @@ const readAnyway = ({ stderr, stdout }: Worker): void => {
 
 const makeBody = (options: ThreadOptions, boot: Boot): Body => {
   const { port1, port2 } = new MessageChannel()
-  const progress = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
+  const progress = makeProgress(new SharedArrayBuffer(4))
   const captured = options.stdio === "capture"
   const worker = new Worker(runnerUrl("threadMain"), {
     name: boot.identity.name,
@@ -79,6 +80,7 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
       onEnd = listener
     },
     running: (answer) => answer(runIn(progress)),
+    condemn: (run, answer) => answer(condemn(progress, run)),
     memory: (answer) => {
       worker.getHeapStatistics().then(
         (heap) => answer(heap.used_heap_size + heap.external_memory),

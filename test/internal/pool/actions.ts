@@ -164,7 +164,9 @@ const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void =>
   if (inbox.length > 0 && !computes(world, worker)) out.push({ _tag: "Read", worker })
   if (inbox.length === 0) worker.reads = false
   if (worker.loading) out.push({ _tag: "Loaded", worker })
-  else if (head !== undefined && !running && !leaving && !worker.reads) ofHead(world, worker, head, out)
+  else if (head !== undefined && !running && !leaving && !worker.reads && !worker.condemned) {
+    ofHead(world, worker, head, out)
+  }
   const kind = head !== undefined && running ? kindOf(world, head) : undefined
   const interrupted = head?.cancelled === true || leaving
   if (kind !== undefined && kind !== "deaf" && kind !== "stubborn" && (kind !== "wait" || interrupted)) {
@@ -294,6 +296,7 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
     case "Assume": {
       const question = worker.questions.shift()!
       const running = worker.progress < 0 ? undefined : worker.progress
+      if (tag === "Look" && question.late && running === question.run) worker.condemned = true
       worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running, isKnown: tag === "Look" })
       return world.small === undefined ? undefined : actOn(world, worker, "Answer")
     }

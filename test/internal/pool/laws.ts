@@ -159,7 +159,7 @@ const exited = (world: World, worker: SimWorker, now: number): void => {
     world.deaths.push(now)
     while (world.deaths[0]! < now - restartMillis) world.deaths.shift()
   }
-  const stuckIn = worker.runs.find(({ id }) => id === worker.stuckIn)?.id
+  const { stuckIn } = worker
   for (const run of worker.runs.slice()) {
     close(run)
     if (run.cancelled || run.job.phase !== "live") continue
@@ -307,7 +307,7 @@ const killed = (world: World, event: Event, worker: SimWorker): void => {
   if (stuck && event.isKnown) worker.stuckIn = event.run
   hold(
     world,
-    stuck && run?.cancelled === true,
+    stuck && (run === undefined ? event.isKnown : run.cancelled),
     "only a worker that still runs a cancelled item after the grace is killed"
   )
 }

@@ -18,10 +18,12 @@ const open = (refuses: (item: unknown) => boolean = () => false) => {
   const moved: Array<ReadonlyArray<ArrayBuffer>> = []
   const refused: Array<number> = []
   const answers: Array<(run: number | undefined) => void> = []
+  const condemned: Array<number> = []
   const worker = makeWorker(1, undefined as unknown as Fiber.Fiber<Child, ProcessError>, (id) => refused.push(id))
   worker.child = {
     status: () => undefined,
     running: (answer: (run: number | undefined) => void) => void answers.push(answer),
+    condemn: (run: number) => void condemned.push(run),
     channel: {
       sharesMemory: true,
       transfers: true,
@@ -42,7 +44,7 @@ const open = (refuses: (item: unknown) => boolean = () => false) => {
   }
   const items = (): ReadonlyArray<unknown> =>
     posts.flat().flatMap((message) => message[0] === Kind.Run ? Array.from(message[3]) : [])
-  return { worker, posts, moved, refused, answers, send, items }
+  return { worker, posts, moved, refused, answers, condemned, send, items }
 }
 
 describe("what goes out to a worker", () => {
@@ -106,20 +108,31 @@ describe("what goes out to a worker", () => {
 })
 
 describe("a worker that is asked what it runs", () => {
-  it("answers once, and is taken to run it when it does not answer", async () => {
+  it("is taken to run it when it does not answer; what it says after all is told too", async () => {
     const { answers, worker } = open()
     const told: Array<number | undefined> = []
+    const known: Array<boolean> = []
     await new Promise<void>((resolve) => {
-      askRunning(worker, 5, (running) => {
+      askRunning(worker, 5, false, (running, isKnown) => {
         told.push(running)
+        known.push(isKnown)
         resolve()
       })
     })
     answers[0]!(undefined)
-    assert.deepStrictEqual(told, [5])
-    askRunning(worker, 6, (running) => told.push(running))
-    answers[1]!(undefined)
-    await new Promise((resolve) => setTimeout(resolve, 600))
     assert.deepStrictEqual(told, [5, undefined])
+    assert.deepStrictEqual(known, [false, true])
+    askRunning(worker, 6, false, (running) => told.push(running))
+    answers[1]!(7)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    assert.deepStrictEqual(told, [5, undefined, 7])
+  })
+
+  it("is condemned when it is asked late", () => {
+    const { condemned, worker } = open()
+    askRunning(worker, 5, false, () => {})
+    assert.deepStrictEqual(condemned, [])
+    askRunning(worker, 5, true, () => {})
+    assert.deepStrictEqual(condemned, [5])
   })
 })

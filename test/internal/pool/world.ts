@@ -75,6 +75,8 @@ export interface SimWorker {
   /** What the dispatcher has been told and has commanded. */
   ready: boolean
   killed: boolean
+  /** It has been found in a run whose grace was over: it begins nothing more. */
+  condemned: boolean
   /** The run that it has said to be in when it was killed for that. */
   stuckIn: number | undefined
   closed: boolean
@@ -297,6 +299,7 @@ export const addWorker = (world: World, id: number): void => {
     graces: new Set(),
     ready: false,
     killed: false,
+    condemned: false,
     stuckIn: undefined,
     closed: false,
     runs: [],
