@@ -119,7 +119,7 @@ export const processes = 2
 type Choice = Pick<Common, "method" | "variant">
 
 export const apply = (choice: Choice): ApplyOrder => (
-  { work: "apply", processes, tasks: 20_000, inFlight: 64, warmUp: 10_000, ...choice }
+  { work: "apply", processes, tasks: 20_000, inFlight: 64, warmUp: 100_000, ...choice }
 )
 
 /** The chunk is what Python's `Pool.map` would choose: a quarter of a worker's share. */
@@ -138,10 +138,10 @@ export const skew = (choice: Choice): SkewOrder => ({
   ...choice
 })
 
-/** Where a trip takes a fraction of a millisecond, it matters how much of the code is compiled. */
-export const many: Trips = { warmUp: 100, trips: 101 }
+/** Where a trip takes a fraction of a millisecond, it matters how much of the code is compiled: all that will be. */
+export const many: Trips = { warmUp: 1_000, trips: 101 }
 /** Where most of a trip is copying. */
-export const few: Trips = { warmUp: 3, trips: 9 }
+export const few: Trips = { warmUp: 10, trips: 15 }
 
 /** As many parts as are best for ours. */
 export const typed = (choice: Choice & Trips): TypedOrder => (

@@ -5,7 +5,7 @@ import type { PipeOrder } from "./orders.ts"
 type Size = Pick<PipeOrder, "pattern" | "messages" | "bytes">
 
 const sizes = {
-  streamed: { pattern: "stream", messages: 100_000, bytes: 64 },
+  streamed: { pattern: "stream", messages: 500_000, bytes: 64 },
   pingPong: { pattern: "pingPong", messages: 10_000, bytes: 64 },
   large: { pattern: "stream", messages: 5_000, bytes: 64 * 1024 },
   huge: { pattern: "stream", messages: 20, bytes: 16 * 2 ** 20 }

@@ -29,7 +29,7 @@ const group = (name: string, each: number, items: number, ours: ReadonlyArray<Ro
     })
   }))
 
-const manyItems = 200_000
+const manyItems = 500_000
 const fewItems = 20_000
 const named = (items: number, rest: string): string => `${items.toLocaleString("en")} ${rest}`
 
