@@ -12,7 +12,9 @@ export const workload: Workload = {
   title: "20,000 tiny tasks, one by one",
   about: [
     "`x => x * x`, 64 calls in flight, a pool of 2.",
-    `Before the clock starts, ${threads.order.warmUp.toLocaleString("en")} such calls warm the pool up and their results are checked.`,
+    `Before the clock starts, ${
+      threads.order.warmUp.toLocaleString("en")
+    } such calls warm the pool up and their results are checked.`,
     "Tuned: `concurrentTasksPerWorker: 32`. A reference row is another shape of call, for scale."
   ],
   unit: "k tasks/s",

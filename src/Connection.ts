@@ -265,7 +265,7 @@ const sendAll = (handle: ConnectionHandle, values: ReadonlyArray<unknown>, from 
  *   or its process has died, and when the scope of the pipe has ended; with `CodecFailed` for what cannot cross; with
  *   `MessageTooLarge` above 2 GiB, or above the smaller `maxMessageBytes` of the two sides of a `Listener`. Nothing was sent
  *   then.
- * - Interrupted while it waits for room, it has not sent the message.
+ * - Interrupted while it waits for room, it has not sent the message. Interrupted after that, it has, and does not say so.
  *
  * @category sending
  * @since 0.1.0
@@ -450,6 +450,8 @@ export const poll = <S, R>(self: Connection<S, R>, within?: Duration.Input): Eff
  *
  * - With a `chunkSize` whole chunks are received: what a stream that ends early, or is interrupted, has not used of its last
  *   one is lost.
+ * - Others read ahead of their consumer: `Stream.merge` and `Stream.buffer` have messages in hand that are lost when they end
+ *   early. `Effect.race` of {@link receive} loses none.
  * - A `chunkSize` that is no whole number of 1 or more is a `RangeError` defect.
  *
  * @category receiving

@@ -50,6 +50,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
@@ -81,14 +82,14 @@ import {
 } from "./internal/handles/queue.ts"
 import type { QueueHandle, Receipt, Variance } from "./internal/handles/queue.ts"
 import { bundle, isPlain, numberAt, sizeOf, tagAt, tagsOf, takeIn } from "./internal/hub/bundle.ts"
-import type { Content, Handful, Parcels } from "./internal/hub/bundle.ts"
+import type { Bundle, Content, Handful, Parcels } from "./internal/hub/bundle.ts"
 import { ownSlot } from "./internal/hub/link.ts"
 import { hasEnded } from "./internal/hub/queue.ts"
 import type { Answer, Wish } from "./internal/hub/queue.ts"
 import { decodeMessage, encodeAlone, maxMessageBytes, messageOf } from "./internal/line/message.ts"
 import type { Message } from "./internal/line/message.ts"
 import type { FrameTooLarge } from "./internal/protocol/frames.ts"
-import { ask, inOneGo, isAboutToYield, obtain, unanswered } from "./internal/sync/asking.ts"
+import { ask, inOneGo, isAboutToYield, obtain, obtainWithin, unanswered } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { owned } from "./internal/sync/owned.ts"
@@ -278,27 +279,41 @@ const endedError = (): ProcessError =>
 
 const outcome = (number: number): Offered => number === hasEnded ? Effect.fail(endedError()) : Effect.void
 
-const offerOne = (handle: QueueHandle, value: unknown): Offered =>
-  Effect.flatMap(
+/** A bundle of one. */
+const packed = (handle: QueueHandle, value: unknown): Effect.Effect<Bundle, ProcessError> =>
+  Effect.map(
     tryEncode(() => encode(handle, value)),
-    ({ content, tag }) =>
-      Effect.flatMap(
-        obtain<number>(
-          askedOf(handle),
-          "offer",
-          bundle({ tags: tag, contents: [content] }),
-          (number) => retract(handle, number)
-        ),
-        outcome
-      )
+    ({ content, tag }) => bundle({ tags: tag, contents: [content] })
   )
+
+const offerOne = (handle: QueueHandle, value: unknown): Offered =>
+  Effect.flatMap(packed(handle, value), (bundle) =>
+    Effect.flatMap(
+      obtain<number>(askedOf(handle), "offer", bundle, (number) => retract(handle, number)),
+      outcome
+    ))
+
+const offerOneWithin = (
+  handle: QueueHandle,
+  value: unknown,
+  limit: Duration.Input
+): Effect.Effect<boolean, ProcessError> =>
+  Effect.flatMap(packed(handle, value), (bundle) =>
+    Effect.flatMap(
+      obtainWithin<number>(askedOf(handle), "offer", bundle, limit, "size", (number) => retract(handle, number)),
+      Option.match({
+        onNone: () => Effect.succeed(false),
+        onSome: (number) => Effect.as(outcome(number), true)
+      })
+    ))
 
 /**
  * Adds a value. Completes when the queue has accepted it: waits for room, interruptibly, first come, first served.
  *
  * **Details**
  *
- * - Interrupted, it has added nothing; only what somebody had taken at that moment is beyond recall.
+ * - Interrupted, it takes back what it has added, unless that was on its way to somebody already: whoever gives up by
+ *   `Effect.timeout` does not know. {@link offerWithin} does.
  * - What has been accepted stays in the queue, also when this process ends right after.
  * - Handles in the value arrive working. The end of a pipe is refused: who would have it is not known.
  *
@@ -316,6 +331,40 @@ export const offer: {
   <A>(value: A): (self: SharedQueue<A>) => Effect.Effect<void, ProcessError>
   <A>(self: SharedQueue<A>, value: A): Effect.Effect<void, ProcessError>
 } = dual(2, <A>(self: SharedQueue<A>, value: A) => offerOne(handleOf(self), value))
+
+/**
+ * Adds a value if the queue accepts it within this time. `true` when it has, `false` when it has not, and will not.
+ *
+ * **Details**
+ *
+ * - With a time of 0 it asks whether there is room now.
+ * - At the end of the time the process that made the queue has the last word, so that it may take as much longer as that
+ *   takes to answer.
+ * - Otherwise as {@link offer}.
+ *
+ * **Example** (Somebody else's work, when this queue is full)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { SharedQueue } from "effect-multiprocessing"
+ *
+ * const hand = (orders: SharedQueue.SharedQueue<string>, order: string) =>
+ *   Effect.gen(function*() {
+ *     const isAccepted = yield* SharedQueue.offerWithin(orders, order, "50 millis")
+ *     if (!isAccepted) yield* Console.log(`${order} has to wait`)
+ *   })
+ * ```
+ *
+ * @category offering
+ * @since 0.1.0
+ */
+export const offerWithin: {
+  <A>(value: A, limit: Duration.Input): (self: SharedQueue<A>) => Effect.Effect<boolean, ProcessError>
+  <A>(self: SharedQueue<A>, value: A, limit: Duration.Input): Effect.Effect<boolean, ProcessError>
+} = dual(
+  3,
+  <A>(self: SharedQueue<A>, value: A, limit: Duration.Input) => offerOneWithin(handleOf(self), value, limit)
+)
 
 const mostTogether = 4096
 /** Unless one has more. */
@@ -673,6 +722,8 @@ const readNext = (handle: QueueHandle, reader: Reader, most: number): Taken<Chun
  *   value. {@link take} fetches nothing ahead.
  * - With a `chunkSize` whole chunks are taken: what a stream that ends early, or is interrupted, or whose process dies, has not
  *   used of its last one does not return.
+ * - Others read ahead of their consumer: what `Stream.merge` and `Stream.buffer` have in hand when they end early does not
+ *   return either. `Effect.race` of {@link take} loses none.
  * - A `chunkSize` that is no whole number of 1 or more is a `RangeError` defect.
  *
  * @category taking

@@ -261,6 +261,41 @@ const waiting = ({ claims, law }: Setting): void => {
       assert.deepStrictEqual(yield* drained(queue), added)
     }))
 
+  law(
+    "says whether a value was accepted in time, also when somebody takes it at that moment",
+    () =>
+      Effect.gen(function*() {
+        const queue = yield* SharedQueue.bounded<number>(1)
+        const taken: Array<number> = []
+        const takes = Effect.forever(Effect.gen(function*() {
+          taken.push(yield* SharedQueue.take(queue))
+          if (taken.length % 3 === 0) yield* Effect.sleep(1) // so that there is no room now and then
+        }))
+        const taking = yield* Effect.forkChild(Effect.exit(takes))
+        const accepted = yield* run(F.offersWithin, { queue, rounds: 300 })
+        yield* SharedQueue.end(queue)
+        yield* Fiber.join(taking)
+        assert.deepStrictEqual(taken, accepted)
+      })
+  )
+
+  law("accepts in no time at all what there is room for, and nothing else", () =>
+    Effect.gen(function*() {
+      const queue = yield* SharedQueue.bounded<number>(2)
+      assert.deepStrictEqual(yield* run(F.offersAtOnce, { queue, rounds: 4 }), [0, 1])
+      assert.isFalse(yield* SharedQueue.offerWithin(queue, 9, 0))
+      yield* SharedQueue.end(queue)
+      const late = yield* Effect.flip(SharedQueue.offerWithin(queue, 9, 0))
+      assert.strictEqual(late.reason._tag, "Closed")
+      assert.deepStrictEqual(yield* drained(queue), [0, 1])
+    }))
+
+  law("leaves nothing of an offer for a time that was interrupted", () =>
+    Effect.gen(function*() {
+      const queue = yield* SharedQueue.unbounded<number>()
+      assert.strictEqual(yield* run(F.interruptsOffersWithin, { queue, rounds: 200 }), 0)
+    }))
+
   law("a stream that ends early leaves the rest in its place", () =>
     Effect.gen(function*() {
       const queue = yield* SharedQueue.unbounded<number>()

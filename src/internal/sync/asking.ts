@@ -1,9 +1,11 @@
 /**
  * Questions to an object of a hub, as effects: interruptible, and withdrawn when they are interrupted.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { ProcessError } from "../../ProcessError.ts"
 import { linkOf, tell } from "../handles/home.ts"
 import type { Home } from "../handles/home.ts"
@@ -70,6 +72,44 @@ export const obtain = <A>(
       return undefined
     })
   })
+
+/**
+ * As {@link obtain}, for so long: nothing where nothing was given until then. An answer that is on its way at that moment
+ * counts: a question behind the first, which is answered at once, shows that none comes any more.
+ */
+export const obtainWithin = <A>(
+  asked: Asked,
+  operation: string,
+  argument: unknown,
+  limit: Duration.Input,
+  questionBehind: string,
+  giveBack: (value: A) => void
+): Effect.Effect<Option.Option<A>, ProcessError> =>
+  Effect.suspend(() => {
+    const ticket: Ticket<A> = { given: undefined }
+    let isOver = false
+    const comesLate = (value: A): void => {
+      if (isOver) giveBack(value)
+      else ticket.given = { value }
+    }
+    const verdict = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        restore(Effect.timeoutOption(answer(asked, operation, argument, ticket, comesLate), limit)),
+        (value) =>
+          Option.isSome(value)
+            ? Effect.succeed(value)
+            : Effect.map(ask(asked, questionBehind), () => Option.map(Option.fromUndefinedOr(ticket.given), valueOf))
+      )
+    )
+    // outside: whoever is interrupted while it waits for the verdict is so when that has come
+    return Effect.onExitPrimitive(verdict, (exit) => {
+      isOver = true
+      if (Exit.isFailure(exit) && ticket.given !== undefined) giveBack(ticket.given.value)
+      return undefined
+    })
+  })
+
+const valueOf = <A>({ value }: { readonly value: A }): A => value
 
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
