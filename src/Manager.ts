@@ -45,7 +45,9 @@
  * - A server that ends, however it ends, fails all calls that are under way, and those that come later, within a second.
  * - An object that a method gives stays in the server ({@link hosted}) until the scopes of all that hold it have ended, or
  *   their processes.
- * - Nothing that a client says is decoded before it has proven the key.
+ * - Nothing that a client says is decoded before it has proven the key, and nothing is called where the two sides do not have the
+ *   same methods.
+ * - A value that cannot cross, or is too large, fails its own call and nothing else.
  *
  * **What goes wrong on the way** is a `ProcessError`: `WorkerExited` where the server is this process's child, `Closed`
  * elsewhere, `CodecFailed` and `NotShareable` for values that cannot cross, `MessageTooLarge`. A method whose error schema has
@@ -86,7 +88,8 @@ import { ProxyTypeId } from "./internal/handles/manager.ts"
 import type { Reference } from "./internal/handles/manager.ts"
 import { checkedAddress, checkedDeadline, checkedLimit, checkedTerms } from "./internal/listener/options.ts"
 import { serve as serveDefinition } from "./internal/manager/boot.ts"
-import { linkIn, lostCall, makeWay, newKey, wishFor } from "./internal/manager/connect.ts"
+import { linkIn, lostCall, makeWay, newKey, usualSilenceMillis, wishFor } from "./internal/manager/connect.ts"
+import type { LinkOptions } from "./internal/manager/connect.ts"
 import { define, setHosted } from "./internal/manager/definition.ts"
 import type { Definition, Server } from "./internal/manager/definition.ts"
 import type { Callee } from "./internal/manager/callee.ts"
@@ -364,26 +367,28 @@ const announced = (
 /** How long its end may take to become known, once its connection has ended. */
 const newsMillis = 500
 
-const whyServerLost =
-  (definition: Definition, server: Process.Process<void, unknown>, reference: Reference) =>
-  (method: string): Effect.Effect<ProcessError> => {
-    const { name } = definition
-    const exited = Effect.map(Process.exited(server), (status) =>
-      new ProcessError({
-        reason: new WorkerExited({
-          pid: server.pid,
-          status,
-          task: `${name}.${method}`,
-          message: `Manager "${name}": its server ${server.name} (pid ${server.pid}) ${
-            describeStatus(status)
-          }. "${method}" may have run, or not.`
-        })
-      }))
-    return Effect.timeoutOrElse(exited, {
-      duration: newsMillis,
-      orElse: () => Effect.succeed(lostCall(definition, method, reference))
-    })
-  }
+/** The end of the server, where it has ended; what else is known otherwise. */
+const whyServerLost = (
+  { name }: Definition,
+  server: Process.Process<void, unknown>,
+  method: string | undefined,
+  otherwise: ProcessError
+): Effect.Effect<ProcessError> => {
+  const exited = Effect.map(Process.exited(server), (status) =>
+    new ProcessError({
+      reason: new WorkerExited({
+        pid: server.pid,
+        status,
+        task: method === undefined ? name : `${name}.${method}`,
+        message: `Manager "${name}": its server ${server.name} (pid ${server.pid}) ${describeStatus(status)}` +
+          (method === undefined ? " before anybody was connected to it." : `. "${method}" may have run, or not.`)
+      })
+    }))
+  return Effect.timeoutOrElse(exited, { duration: newsMillis, orElse: () => Effect.succeed(otherwise) })
+}
+
+/** On one machine the system tells of its end. */
+const linkOptions: LinkOptions = { keepsAlive: true, silenceMillis: usualSilenceMillis }
 
 const start = Effect.fnUntraced(function*({ definition, task }: Internals, options: LayerOptions) {
   const { name: startMethod } = yield* StartMethod
@@ -397,14 +402,20 @@ const start = Effect.fnUntraced(function*({ definition, task }: Internals, optio
   })
   const address = yield* announced(definition, server, receiver, startMethod)
   const reference: Reference = { address, key, limit }
-  const link = yield* linkIn(yield* Effect.scope, wishFor(reference, "Manager.layer"), true)
+  const scope = yield* Effect.scope
+  const link = yield* linkIn(scope, wishFor(reference, "Manager.layer"), linkOptions).pipe(
+    Effect.catchTag(
+      "ProcessError",
+      (error) => Effect.flatMap(whyServerLost(definition, server, undefined, error), Effect.fail)
+    )
+  )
   shareLink(reference, link)
   const callee: Callee = {
     definition,
     object: undefined,
     link: Effect.succeed(link),
     server: reference,
-    whyLost: whyServerLost(definition, server, reference)
+    whyLost: (method) => whyServerLost(definition, server, method, lostCall(definition, method, reference))
   }
   return proxyOf(callee)
 })
@@ -493,6 +504,11 @@ export interface ConnectOptions extends Omit<ServeOptions, "address" | "leaseTim
   readonly deadline?: Duration.Input | undefined
   /** When, and how often, a lost connection is tried again; by default until the `deadline`. */
   readonly schedule?: Schedule.Schedule<unknown, ProcessError> | undefined
+  /**
+   * Over TCP: without a word from the server for so long, the connection counts as lost; default 1 minute. A method that
+   * computes for longer keeps the server from saying one.
+   */
+  readonly silenceTimeout?: Duration.Input | undefined
 }
 
 const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options: ConnectOptions) {
@@ -500,7 +516,9 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
   const address = checkedAddress(options.address, 1, what)
   const terms = checkedTerms(options, what)
   const wish = { address, terms, deadlineMillis: checkedDeadline(options.deadline, what), what }
-  const { link } = yield* makeWay(wish, options.schedule)
+  const silenceMillis = timeMillisOr("Manager.connect: silenceTimeout", options.silenceTimeout, usualSilenceMillis)
+  const { link } = yield* makeWay(wish, options.schedule, silenceMillis)
+  yield* Effect.flatMap(link, (first) => first.clientOf(definition))
   const reference: Reference = { address, key: terms.key, limit: terms.limit }
   return proxyOf({
     definition,
@@ -518,13 +536,15 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
  * **Details**
  *
  * - It fails as `Listener.connect` does: `AuthenticationFailed`, `TimedOut`, `Closed`.
+ * - A server that is no manager, another one, or one whose methods are not those of the definition here, is
+ *   `AuthenticationFailed` too; the message says what differs. Nothing is called before that is known.
  * - A connection that is lost is made again. Calls that were under way fail with `Closed`, since nobody knows whether they
  *   have run; calls that come meanwhile wait. Objects that are held are there afterwards, when it takes no longer than the
  *   `leaseTimeout` of the server.
  *
  * **Gotchas**
  *
- * Both programs need the definition, under the same name.
+ * Both programs need the definition, under the same name and with the same methods. Their schemas are not compared.
  *
  * @category remote
  * @since 0.1.0

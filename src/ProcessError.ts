@@ -165,7 +165,8 @@ export class RestartLimitExceeded extends Schema.TaggedError<RestartLimitExceede
 }) {}
 
 /**
- * A peer has the wrong authentication key, or none.
+ * A peer has the wrong authentication key, or none. Also: it is not who it should be, but another program, another version of
+ * this library, or a manager with another name or other methods; the message says what differs.
  *
  * @category reasons
  * @since 0.1.0

@@ -23,17 +23,32 @@ const connected = <A, E, R>(options: Parameters<typeof Manager.connect>[1], use:
 const served = (kind: Kind, leaseTimeout?: number) =>
   Effect.flatMap(addressOf(kind), (address) => Manager.serve(T.bank, { address, authKey, leaseTimeout }))
 
-/** A way to an address that can be cut. */
-const wayTo = (address: Listener.Address) =>
+export interface Way {
+  readonly address: Listener.Address
+  readonly cut: () => void
+  readonly close: () => void
+  /** Says something to the clients, as if it came from the server. */
+  readonly say: (text: string) => void
+  /** What the server says waits here, until it is let go. */
+  readonly hold: () => void
+  readonly letGo: () => void
+}
+
+/** A way to an address that can be cut; it begins at a port, or at a path. */
+export const wayTo = (address: Listener.Address, from?: { readonly path: string }) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly address: Listener.Address; readonly cut: () => void; readonly close: () => void }>(
+    Effect.callback<Way>(
       (resume) => {
         const sockets = new Set<Socket>()
+        const clients = new Set<Socket>()
+        const servers = new Set<Socket>()
         const server = createServer((socket) => {
           const further = "path" in address ? undefined : address
           const there = new (socket.constructor as new() => Socket)().connect(
             further ?? { path: (address as { readonly path: string }).path }
           )
+          clients.add(socket)
+          servers.add(there)
           for (const one of [socket, there]) {
             sockets.add(one)
             one.on("error", () => {})
@@ -42,22 +57,28 @@ const wayTo = (address: Listener.Address) =>
               there.destroy()
             })
           }
-          socket.pipe(there).pipe(socket)
+          socket.pipe(there)
+          there.on("data", (block) => void socket.write(block))
+          there.on("end", () => void socket.end())
         })
         const cut = (): void => {
           for (const socket of sockets) socket.destroy()
-          sockets.clear()
+          for (const all of [sockets, clients, servers]) all.clear()
         }
-        server.listen(0, "127.0.0.1", () => {
+        const where = from ?? { port: 0, host: "127.0.0.1" }
+        server.listen(where, () => {
           const bound = server.address()
           const port = typeof bound === "object" ? bound!.port : 0
           resume(Effect.succeed({
-            address: { host: "127.0.0.1", port },
+            address: from ?? { host: "127.0.0.1", port },
             cut,
             close: () => {
               server.close()
               cut()
-            }
+            },
+            say: (text) => clients.forEach((client) => void client.write(text)),
+            hold: () => servers.forEach((server) => void server.pause()),
+            letGo: () => servers.forEach((server) => void server.resume())
           }))
         })
       }

@@ -90,11 +90,13 @@ interface Installed {
   open: OpenHandle | undefined
   forsake: Forsake | undefined
   beforeLeaving: BeforeLeaving | undefined
+  /** What the methods of proxies need. */
+  hasMethods: boolean
 }
 
 const installed = perThread<Installed>(
   "handles",
-  () => ({ open: undefined, forsake: undefined, beforeLeaving: undefined })
+  () => ({ open: undefined, forsake: undefined, beforeLeaving: undefined, hasMethods: false })
 )
 
 export const installOpeners = (open: OpenHandle): void => {
@@ -108,6 +110,13 @@ export const installForsake = (forsake: Forsake): void => {
 }
 
 export const installedForsake = (): Forsake | undefined => installed.forsake
+
+export const installMethods = (): void => {
+  installed.hasMethods = true
+}
+
+/** Whoever is about to open a proxy, and can wait, imports what its methods need: they cannot. */
+export const hasMethods = (): boolean => installed.hasMethods
 
 /** A child without a process of its own, and what was opened in it: that ends with it, as with a process. */
 export type Household = Set<{ readonly leave: () => void }>

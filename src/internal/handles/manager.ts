@@ -6,7 +6,7 @@
  */
 import { createRequire } from "node:module"
 import { perThread } from "../memory/perThread.ts"
-import { householdNow, makeHandle } from "./handle.ts"
+import { householdNow, installMethods, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 
 export const ProxyTypeId = "~effect-multiprocessing/Manager/Proxy" as const
@@ -69,9 +69,13 @@ const installed = perThread("proxies", (): { calls: Calls | undefined } => ({ ca
 
 export const installCalls = (calls: Calls): void => {
   installed.calls = calls
+  installMethods()
 }
 
-/** Whoever calls has loaded effect. A sync import, because the method has to give its Effect now. */
+/**
+ * Whoever calls has loaded effect. A sync import, because the method has to give its Effect now: a loader that compiles for
+ * `require` would load effect once more by it.
+ */
 const calls = (): Calls => {
   if (installed.calls === undefined) {
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"

@@ -69,3 +69,7 @@ export const dial = (address: Address, terms: Terms, done: (result: Reached | Mi
 
 export const mayPass = ({ code, why }: Missed): boolean =>
   why === "busy" || (why === "gone" && (code === undefined || passing.has(code)))
+
+/** Nobody listens there: what else may pass may be a listener that has no room now. */
+export const isNobody = ({ code, why }: Missed): boolean =>
+  why === "gone" && (code === "ENOENT" || code === "ECONNREFUSED")

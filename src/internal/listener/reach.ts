@@ -3,12 +3,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { AuthenticationFailed, Closed, ProcessError, TimedOut } from "../../ProcessError.ts"
+import { AuthenticationFailed, Closed, isProcessError, ProcessError, TimedOut } from "../../ProcessError.ts"
 import { show } from "./address.ts"
 import type { Address } from "./address.ts"
 import type { Terms } from "./authenticate.ts"
-import { dial, mayPass } from "./dial.ts"
+import { dial, isNobody, mayPass } from "./dial.ts"
 import type { Missed, Reached } from "./dial.ts"
+
+/**
+ * What both sides say to each other when they have proven the key. It calls back once, with what is against it: whoever hung
+ * up may be another one soon. What is given gives up. A socket that is refused is destroyed.
+ */
+export type Greet = (reached: Reached, done: (refused: ProcessError | "gone" | undefined) => void) => () => void
 
 export interface Wish {
   readonly address: Address
@@ -17,6 +23,9 @@ export interface Wish {
   readonly deadlineMillis: number
   /** Who wants it, for messages: `Listener.connect`. */
   readonly what: string
+  readonly greet?: Greet | undefined
+  /** Somebody has listened there: where nobody does any more, it is closed, and does not come again. */
+  readonly isKnown?: true | undefined
 }
 
 const wrongKey: Readonly<Record<string, string>> = {
@@ -31,7 +40,10 @@ const lastWords = ({ code, proven, why }: Missed): string => {
   return proven ? "it hung up when it had proven the key" : "it hung up before it had proven the key"
 }
 
-const missed = (result: Missed, { address, deadlineMillis, terms: { patienceMillis }, what }: Wish): ProcessError => {
+const missed = (
+  result: Missed,
+  { address, deadlineMillis, isKnown, terms: { patienceMillis }, what }: Wish
+): ProcessError => {
   const { code, why } = result
   const at = `${what}: ${show(address)}`
   if (why in wrongKey) {
@@ -40,6 +52,12 @@ const missed = (result: Missed, { address, deadlineMillis, terms: { patienceMill
   if (why === "late") {
     const message = `${at}: the handshake took longer than ${patienceMillis} ms. Is it a Listener, and not too busy?`
     return new ProcessError({ reason: new TimedOut({ task: what, limitMillis: patienceMillis, message }) })
+  }
+  if (isKnown === true && isNobody(result)) {
+    const message =
+      `${at}: nobody listens there any more (${lastWords(result)}). Its server has ended, or the scope in ` +
+      "which it was started. Start another one, and use the proxy that it gives."
+    return new ProcessError({ reason: new Closed({ what: what.replace(/\..*/, ""), message }) })
   }
   if (!mayPass(result)) {
     return new ProcessError({
@@ -56,14 +74,21 @@ const missed = (result: Missed, { address, deadlineMillis, terms: { patienceMill
   return new ProcessError({ reason: new TimedOut({ task: what, limitMillis: deadlineMillis, message }) })
 }
 
-const dialOnce = ({ address, terms }: Wish, onReached: (reached: Reached) => void) =>
-  Effect.callback<Reached, Missed>((resume) => {
-    const stop = dial(address, terms, (result) => {
+const hungUp: Missed = { _tag: "Failed", why: "gone", proven: true, code: undefined }
+
+const dialOnce = ({ address, greet, terms }: Wish, onReached: (reached: Reached) => void) =>
+  Effect.callback<Reached, Missed | ProcessError>((resume) => {
+    let stop = dial(address, terms, (result) => {
       if (result._tag === "Failed") return resume(Effect.fail(result))
       onReached(result)
-      resume(Effect.succeed(result))
+      if (greet === undefined) return resume(Effect.succeed(result))
+      stop = greet(
+        result,
+        (refused) =>
+          resume(refused === undefined ? Effect.succeed(result) : Effect.fail(refused === "gone" ? hungUp : refused))
+      )
     })
-    return Effect.sync(stop)
+    return Effect.sync(() => stop())
   })
 
 const backOff = (deadlineMillis: number) =>
@@ -82,11 +107,14 @@ export const reach = <A, R>(
     const once = dialOnce(wish, (result) => reached = result)
     const dialing = wish.deadlineMillis === 0
       ? once
-      : Effect.retry(once, { schedule: backOff(wish.deadlineMillis), while: mayPass })
+      : Effect.retry(once, {
+        schedule: backOff(wish.deadlineMillis),
+        while: (missed) => !isProcessError(missed) && mayPass(missed) && !(wish.isKnown === true && isNobody(missed))
+      })
     // what was reached by a fiber that is interrupted is nobody's
     const leave = Effect.sync(() => reached?.socket.destroy())
     return Effect.uninterruptibleMask((restore) =>
-      restore(Effect.mapError(dialing, (result) => missed(result, wish))).pipe(
+      restore(Effect.mapError(dialing, (result) => isProcessError(result) ? result : missed(result, wish))).pipe(
         Effect.onError(() => leave),
         Effect.flatMap(use)
       )

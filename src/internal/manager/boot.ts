@@ -27,6 +27,6 @@ export const serve = (
     const context = yield* Layer.buildWithScope(layer, yield* Effect.scope)
     const hall = yield* listen(address, terms, what)
     const { host } = yield* Effect.promise(() => import("./server.ts"))
-    yield* host(hall, terms.limit, definition, Context.get(context, service), leaseMillis)
+    yield* host(hall, terms, definition, Context.get(context, service), leaseMillis)
     return hall
   })

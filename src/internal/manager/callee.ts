@@ -3,19 +3,23 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import { RpcClientError } from "effect/rpc/RpcClientError"
 import type * as Scope from "effect/Scope"
 import * as SocketService from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
-import { MessageTooLarge, ProcessError } from "../../ProcessError.ts"
+import type { ProcessError } from "../../ProcessError.ts"
+import { forsakeAll, restoreAll } from "../handles/handle.ts"
+import type { Given } from "../handles/handle.ts"
 import { makeProxy } from "../handles/manager.ts"
 import type { ProxyHandle, Reference } from "../handles/manager.ts"
-import { isFrameTooLarge } from "../protocol/frames.ts"
-import { isAtBorder } from "./border.ts"
+import type { Crossed } from "../protocol/messages.ts"
+import { isAtBorder, isUnframed, named } from "./border.ts"
 import { leaseGroup } from "./definition.ts"
 import type { Definition, Leased, Method } from "./definition.ts"
-import type { Link } from "./link.ts"
+import type { Client, Link } from "./link.ts"
+import { encodePayload, isFailure, notFramed } from "./serialization.ts"
 
 /** Who is called, and what is said when it cannot be. */
 export interface Callee {
@@ -33,17 +37,6 @@ export interface Callee {
 
 const nameOf = ({ definition }: Callee, method: string): string => `Manager "${definition.name}", ${method}`
 
-const tooLarge = (callee: Callee, method: string, size: number, limit: number): ProcessError =>
-  new ProcessError({
-    reason: new MessageTooLarge({
-      size,
-      limit,
-      message:
-        `${nameOf(callee, method)}: the payload has ${size} bytes, and a message may have ${limit}. Send it in ` +
-        `parts, through a Pipe or as SharedMemory.`
-    })
-  })
-
 /** What the border has to say of a failed call; undefined where the call has failed by itself. */
 const borderError = (
   callee: Callee,
@@ -55,8 +48,8 @@ const borderError = (
     if (reason._tag === "Fail" && reason.error instanceof RpcClientError) return callee.whyLost(method)
     if (reason._tag !== "Die") continue
     const { defect } = reason
-    if (isAtBorder(defect)) return Effect.succeed(defect.error)
-    if (isFrameTooLarge(defect)) return Effect.succeed(tooLarge(callee, method, defect.size, defect.limit))
+    if (isAtBorder(defect)) return Effect.succeed(named(defect.error, nameOf(callee, method)))
+    if (isUnframed(defect)) return Effect.succeed(notFramed(nameOf(callee, method), "payload", defect.cause))
     if (SocketService.isSocketError(defect)) return callee.whyLost(method)
   }
   // a client that has ended interrupts its calls, and whoever called did not ask for that
@@ -79,23 +72,57 @@ const methodOf = ({ definition }: Callee, name: string): Method => definition.me
 
 const headersOf = ({ object }: Callee) => object === undefined ? undefined : { headers: { object: String(object) } }
 
+/** A call that is ready to be sent. */
+interface Ready {
+  readonly client: Client
+  readonly link: Link
+  readonly crossed: Crossed
+  /** What the payload uses up. */
+  readonly given: ReadonlyArray<Given>
+}
+
 /** Fails as its method may. */
-const begin = (callee: Callee, name: string) =>
-  Effect.flatMap(
-    callee.link,
-    (link) => link.isLost() ? Effect.flatMap(callee.whyLost(name), Effect.fail) : Effect.succeed(link)
-  ).pipe(
-    Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die),
-    Effect.flatMap((link) => Effect.map(link.clientOf(callee.definition), (client) => ({ link, client })))
-  )
+const begin = (callee: Callee, name: string, payload: unknown): Effect.Effect<Ready, ProcessError> =>
+  Effect.flatMap(callee.link, (link) =>
+    link.isLost()
+      ? Effect.flatMap(callee.whyLost(name), Effect.fail)
+      : Effect.flatMap(link.clientOf(callee.definition), (client) => prepared(callee, name, payload, link, client)))
+    .pipe(
+      Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die)
+    )
+
+const prepared = (
+  callee: Callee,
+  name: string,
+  payload: unknown,
+  link: Link,
+  client: Client
+): Effect.Effect<Ready, ProcessError> => {
+  const given: Array<Given> = []
+  const crossed = encodePayload(methodOf(callee, name).payload, payload, link.border, given)
+  return isFailure(crossed)
+    ? Effect.fail(named(crossed, nameOf(callee, name)))
+    : Effect.succeed({ client, link, crossed, given })
+}
+
+/** What was in a payload that never left is as it was; nobody has opened that of a call that has failed, if it was not opened. */
+const settleGiven = (given: ReadonlyArray<Given>, cause: Cause.Cause<unknown>): void => {
+  const neverLeft = cause.reasons.some((reason) => reason._tag === "Die" && isUnframed(reason.defect))
+  if (neverLeft) restoreAll(given)
+  else forsakeAll(given)
+}
+
+const settling = <A, E, R>({ given }: Ready, answer: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  given.length === 0 ? answer : Effect.onError(answer, (cause) => Effect.sync(() => settleGiven(given, cause)))
 
 /** The object stays as long as the scope in which it is asked for. */
 const askFor = (callee: Callee, name: string, payload: unknown, hosted: Definition) =>
-  Effect.flatMap(begin(callee, name), ({ client, link }) => {
+  Effect.flatMap(begin(callee, name, payload), (ready) => {
+    const { client, crossed, link } = ready
     const method = methodOf(callee, name)
-    const answer = client(method.tag, payload, { ...headersOf(callee), asQueue: true }) as //
+    const answer = client(method.tag, crossed, { ...headersOf(callee), asQueue: true }) as //
     Effect.Effect<Queue.Dequeue<Leased, unknown>, never, Scope.Scope> // on the wire it is a stream
-    return Effect.flatMap(answer, Queue.take).pipe(
+    return settling(ready, Effect.flatMap(answer, Queue.take)).pipe(
       Effect.catchCause(settle(callee, name, method, link)),
       Effect.tap(({ object }) => keepHolding(callee, object, link)),
       Effect.map(({ object }) => proxyOf({ ...callee, definition: hosted, object }))
@@ -130,17 +157,21 @@ const leasing = { group: leaseGroup as unknown as Definition["group"] } // its t
 export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
   const method = methodOf(callee, name)
   if (method.hosted !== undefined) return askFor(callee, name, payload, method.hosted)
-  return Effect.flatMap(begin(callee, name), ({ client, link }) => {
-    const answer = client(method.tag, payload, headersOf(callee)) as Effect.Effect<unknown, unknown> // it is no stream
-    return Effect.catchCause(answer, settle(callee, name, method, link))
+  return Effect.flatMap(begin(callee, name, payload), (ready) => {
+    const answer = ready.client(method.tag, ready.crossed, headersOf(callee)) as Effect.Effect<unknown, unknown> // it is no stream
+    return Effect.catchCause(settling(ready, answer), settle(callee, name, method, ready.link))
   })
 }
 
 export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
-  Stream.unwrap(Effect.map(begin(callee, name), ({ client, link }) => {
+  Stream.unwrap(Effect.map(begin(callee, name, payload), ({ client, crossed, given, link }) => {
     const method = methodOf(callee, name)
-    const answer = client(method.tag, payload, headersOf(callee)) as Stream.Stream<unknown, unknown> // it is one
-    return Stream.catchCause(answer, (cause) => Stream.fromEffect(settle(callee, name, method, link)(cause)))
+    const answer = client(method.tag, crossed, headersOf(callee)) as Stream.Stream<unknown, unknown> // it is one
+    const settled = given.length === 0 ? answer : Stream.onExit(answer, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit)) settleGiven(given, exit.cause)
+      }))
+    return Stream.catchCause(settled, (cause) => Stream.fromEffect(settle(callee, name, method, link)(cause)))
   }))
 
 // ---------------------------------------------------------------------------------------------------- proxies

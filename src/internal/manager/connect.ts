@@ -7,41 +7,103 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { Closed, ProcessError } from "../../ProcessError.ts"
-import { isFar, show } from "../listener/address.ts"
+import { AuthenticationFailed, Closed, ProcessError, TimedOut } from "../../ProcessError.ts"
+import { show } from "../listener/address.ts"
 import type { Terms as HandshakeTerms } from "../listener/authenticate.ts"
 import { reach } from "../listener/reach.ts"
-import type { Wish } from "../listener/reach.ts"
+import type { Greet, Wish } from "../listener/reach.ts"
 import type { Definition } from "./definition.ts"
+import { askWho, isMisfit, version } from "./greeting.ts"
+import type { Misfit, Presence } from "./greeting.ts"
 import { makeLink } from "./link.ts"
 import type { Link } from "./link.ts"
 import type { Reference } from "../handles/manager.ts"
 
-/** How long a handshake may take with a server that is known to be there. */
+/** How long it may take to be let in by a server that is known to be there. */
 const patienceMillis = 10_000
 
 /** Of a server that nobody else is meant to find. */
 export const newKey = (): Uint8Array => new Uint8Array(randomBytes(32))
 
-export const wishFor = ({ address, key, limit }: Reference, what: string, deadlineMillis = 0): Wish => ({
+export const wishFor = ({ address, key, limit }: Reference, what: string): Wish => ({
   address,
   terms: { key, limit, patienceMillis } satisfies HandshakeTerms,
-  deadlineMillis,
-  what
+  deadlineMillis: patienceMillis,
+  what,
+  isKnown: true
 })
 
+/** So often somebody may hang up where a manager says who it is: one that ends does so once, and a Listener always. */
+const mostHungUp = 3
+
+const strangers = {
+  noise: "what listens there has the key, and is no manager: it is a Listener, or another program",
+  gone:
+    "what listens there has the key, and hangs up where a manager says which one it is: it is a Listener, or another " +
+    "program"
+}
+
+const misfitError = (misfit: Misfit, { address, terms, what }: Wish): ProcessError => {
+  const at = `${what}: ${show(address)}`
+  if (misfit === "late") {
+    const { patienceMillis } = terms
+    const message =
+      `${at}: it has the key, and has not said within ${patienceMillis} ms which manager it is. Is it a ` +
+      "manager, and not a Listener, and not too busy?"
+    return new ProcessError({ reason: new TimedOut({ task: what, limitMillis: patienceMillis, message }) })
+  }
+  const why = typeof misfit === "string"
+    ? strangers[misfit]
+    : `its managers speak version ${misfit.version}, and those here ${version}. Both sides need versions of this library ` +
+      "that fit"
+  return new ProcessError({ reason: new AuthenticationFailed({ message: `${at}: ${why}.` }) })
+}
+
+/** Learns which manager it is. */
+const greeting = (wish: Wish, onPresence: (presence: Presence) => void): Greet => {
+  let hungUp = 0
+  return ({ socket }, done) =>
+    askWho(socket, wish.terms.patienceMillis, (heard) => {
+      if (heard === "gone" && ++hungUp < mostHungUp) return done("gone")
+      if (isMisfit(heard)) return done(misfitError(heard, wish))
+      onPresence(heard)
+      done(undefined)
+    })
+}
+
+export interface LinkOptions {
+  /** Of the process. */
+  readonly keepsAlive: boolean
+  /** So long another machine may say nothing. */
+  readonly silenceMillis: number
+}
+
+/** Without a word for so long another machine counts as gone. */
+export const usualSilenceMillis = 60_000
+
 /** Connects once. The link lasts as long as its socket, or the scope. */
-export const linkIn = (scope: Scope.Scope, wish: Wish, keepsAlive: boolean): Effect.Effect<Link, ProcessError> =>
-  reach(wish, ({ peerLimit, socket }) => {
-    if (!keepsAlive) socket.unref()
-    const limit = Math.min(wish.terms.limit, peerLimit)
-    return Scope.provide(makeLink(socket, { limit, isFar: isFar(wish.address) }), scope)
+export const linkIn = (
+  scope: Scope.Scope,
+  wish: Wish,
+  { keepsAlive, silenceMillis }: LinkOptions
+): Effect.Effect<Link, ProcessError> =>
+  Effect.suspend(() => {
+    let presence: Presence
+    const greet = greeting(wish, (heard) => {
+      presence = heard
+    })
+    return reach({ ...wish, greet }, ({ peerLimit, socket }) => {
+      if (!keepsAlive) socket.unref()
+      const { address, terms: { limit } } = wish
+      const terms = { address, presence, receives: limit, sends: Math.min(limit, peerLimit), silenceMillis }
+      return Scope.provide(makeLink(socket, terms), scope)
+    })
   })
 
 /** A link in a scope of its own, which ends with the link: what it has made does not outlive it. */
-const linkAlone = (scope: Scope.Scope, wish: Wish, keepsAlive: boolean): Effect.Effect<Link, ProcessError> =>
+const linkAlone = (scope: Scope.Scope, wish: Wish, options: LinkOptions): Effect.Effect<Link, ProcessError> =>
   Effect.flatMap(Scope.fork(scope), (own) =>
-    linkIn(own, wish, keepsAlive).pipe(
+    linkIn(own, wish, options).pipe(
       Effect.tap((link) => Effect.sync(() => link.whenLost(() => void Effect.runFork(Scope.close(own, Exit.void))))),
       Effect.onError(() => Scope.close(own, Exit.void))
     ))
@@ -67,7 +129,8 @@ export interface Way {
 /** It fails where the first connection does; `again` says when, and how often, it is tried after that. */
 export const makeWay = (
   wish: Wish,
-  again: Schedule.Schedule<unknown, ProcessError> | undefined
+  again: Schedule.Schedule<unknown, ProcessError> | undefined,
+  silenceMillis: number
 ): Effect.Effect<Way, ProcessError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
@@ -75,7 +138,8 @@ export const makeWay = (
     /** Of the current one; undefined while it is looked for. */
     let outcome: Exit.Exit<Link, ProcessError> | undefined
     let isOver = false
-    const once = linkAlone(scope, { ...wish, deadlineMillis: again === undefined ? wish.deadlineMillis : 0 }, true)
+    const options: LinkOptions = { keepsAlive: true, silenceMillis }
+    const once = linkAlone(scope, { ...wish, deadlineMillis: again === undefined ? wish.deadlineMillis : 0 }, options)
     const tries = again === undefined
       ? once
       : Effect.retry(once, { schedule: again, while: ({ reason }) => reason._tag === "TimedOut" })
@@ -90,14 +154,16 @@ export const makeWay = (
       outcome = undefined
       const look = Effect.onExit(tries, (exit) =>
         Effect.sync(() => {
-          outcome = exit
-          Deferred.doneUnsafe(next, exit)
-          if (Exit.isSuccess(exit)) follow(exit.value)
+          // only the end of the scope interrupts it: whoever waits is told so
+          if (Exit.hasInterrupts(exit)) isOver = true
+          outcome = isOver ? Exit.fail(overOf(wish)) : exit
+          Deferred.doneUnsafe(next, outcome)
+          if (Exit.isSuccess(outcome)) follow(outcome.value)
         }))
       Effect.runFork(Effect.forkIn(look, scope, { startImmediately: true }))
       return next
     }
-    const first = yield* linkAlone(scope, wish, true)
+    const first = yield* linkAlone(scope, wish, options)
     current = Deferred.makeUnsafe()
     outcome = Exit.succeed(first)
     Deferred.doneUnsafe(current, outcome)

@@ -28,12 +28,16 @@ export interface Server {
   readonly layer: Layer.Layer<unknown, unknown, never>
 }
 
+/** What schemas of methods are here: their types are erased, and they need no services. */
+export type AnyCodec = Schema.Codec<unknown, unknown>
+
 export interface Method {
   /** On the wire. */
   readonly tag: string
   readonly isStream: boolean
   /** Its payload is a tuple: it is called with the elements. */
   readonly isSpread: boolean
+  readonly payload: AnyCodec
   /** May it fail with a ProcessError? */
   readonly admits: boolean
   /** Of the object that it gives, which stays in the server. */
@@ -54,6 +58,7 @@ const methodOf = (rpc: Rpc.AnyWithProps): Method => ({
   tag: rpc._tag,
   isStream: RpcSchema.isStreamSchema(rpc.successSchema),
   isSpread: isTuple(rpc.payloadSchema),
+  payload: rpc.payloadSchema as unknown as AnyCodec, // `Manager.make` says so
   admits: Schema.is(Rpc.exitSchema(rpc as never).error as Schema.Codec<unknown>)(sample), // what effect/rpc itself asks
   hosted: hostedBy.get(rpc.successSchema)
 })
@@ -63,16 +68,22 @@ export interface Leased {
   readonly object: number
 }
 
+/**
+ * Payloads are made ready by the proxy, and opened by the server: both know the method, and what is given away by a call
+ * that fails.
+ */
+export const crossedPayload: Schema.Top = Schema.Any.annotate({ identifier: "Crossed" })
+
 /** A method that gives an object is a stream on the wire: it lasts as long as the lease. */
 const onWire = (rpc: Rpc.AnyWithProps): Rpc.Any =>
-  hostedBy.has(rpc.successSchema)
+  (hostedBy.has(rpc.successSchema)
     ? Rpc.make(rpc._tag, {
-      payload: rpc.payloadSchema as Schema.Top,
+      payload: crossedPayload,
       success: Schema.Any,
       error: rpc.errorSchema as Schema.Top,
       stream: true
-    }) as unknown as Rpc.Any // whatever its types are
-    : rpc as unknown as Rpc.Any
+    })
+    : (rpc as unknown as Rpc.Rpc<string>).setPayload(crossedPayload)) as unknown as Rpc.Any // whatever its types are
 
 /** Holds an object that somebody else was given. */
 export const leaseGroup = RpcGroup.make(

@@ -8,9 +8,15 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SocketService from "effect/socket/Socket"
+import { AuthenticationFailed, ProcessError } from "../../ProcessError.ts"
+import { forsakeIn } from "../codec/values.ts"
+import type { Border } from "../codec/values.ts"
+import { isFar, show } from "../listener/address.ts"
+import type { Address } from "../listener/address.ts"
 import type { Definition } from "./definition.ts"
-import { makeSerialization } from "./serialization.ts"
-import type { Terms } from "./serialization.ts"
+import { differences } from "./greeting.ts"
+import type { Presence } from "./greeting.ts"
+import { borderOf, makeSerialization } from "./serialization.ts"
 import { socketOver } from "./socket.ts"
 
 /** A client of effect/rpc whose methods are named by their tags. */
@@ -24,14 +30,74 @@ export interface Link {
   readonly isLost: () => boolean
   /** Calls back once, also when it is lost already. */
   readonly whenLost: (callback: () => void) => void
-  readonly clientOf: (definition: Pick<Definition, "group">) => Effect.Effect<Client>
+  /** Fails where the server has no such methods. */
+  readonly clientOf: (definition: Called) => Effect.Effect<Client, ProcessError>
+  /** What goes through it. */
+  readonly border: Border
+  /** Another one when the server was started anew. */
+  readonly server: string
 }
 
-/** A machine that has lost its power says nothing: over a network each side asks. On one machine the system tells. */
-const pingInterval = (isFar: boolean) => isFar ? "5 seconds" as const : "Infinity" as const
+/** Without a name it is a part of every server. */
+type Called = Definition | Pick<Definition, "group">
+
+export interface LinkTerms {
+  readonly address: Address
+  readonly presence: Presence
+  /** The largest messages, in bytes. */
+  readonly sends: number
+  readonly receives: number
+  /** So long another machine may say nothing. */
+  readonly silenceMillis: number
+}
+
+/** A machine that has lost its power says nothing: over a network the client asks. On one machine the system tells. */
+const pings = ({ address, silenceMillis }: LinkTerms) =>
+  isFar(address)
+    ? { pingInterval: Math.max(100, Math.min(5000, silenceMillis / 2)), pingTimeout: silenceMillis }
+    : { pingInterval: Infinity }
+
+const checkFit = (called: Called, { address, presence }: LinkTerms): Effect.Effect<void, ProcessError> => {
+  const found = "name" in called ? differences(called, presence) : []
+  return found.length === 0 || !("name" in called) ? Effect.void : Effect.fail(
+    new ProcessError({
+      reason: new AuthenticationFailed({
+        message:
+          `Manager "${called.name}": its server at ${show(address)} is another one: ${found.join("; ")}. Both sides ` +
+          "need the same version of the module that defines it."
+      })
+    })
+  )
+}
+
+/** What comes for a call that nobody waits for any more is not opened: those who hold the other ends are told. */
+const forsaking = (protocol: RpcClient.Protocol["Service"]): RpcClient.Protocol["Service"] => {
+  const awaited = new Set<unknown>()
+  const isAwaited = (requestId: unknown, isLast: boolean): boolean =>
+    isLast ? awaited.delete(requestId) : awaited.has(requestId)
+  return {
+    ...protocol,
+    send: (id, message, transferables) => {
+      if (message._tag === "Interrupt") awaited.delete(message.requestId)
+      if (message._tag !== "Request") return protocol.send(id, message, transferables)
+      awaited.add(message.id)
+      return Effect.onError(
+        protocol.send(id, message, transferables),
+        () => Effect.sync(() => awaited.delete(message.id))
+      )
+    },
+    run: (id, hear) =>
+      protocol.run(id, (message) => {
+        if (message._tag === "Defect" || message._tag === "ClientProtocolError") awaited.clear()
+        if (message._tag !== "Exit" && message._tag !== "Chunk") return hear(message)
+        if (isAwaited(message.requestId, message._tag === "Exit")) return hear(message)
+        return Effect.sync(() => forsakeIn(message))
+      })
+  }
+}
 
 /** It lasts as long as its socket, or its scope. */
-export const makeLink = (socket: Socket, terms: Terms): Effect.Effect<Link, never, Scope.Scope> =>
+export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.gen(function*() {
     const callbacks = new Set<() => void>()
     let isLost = socket.destroyed
@@ -42,25 +108,29 @@ export const makeLink = (socket: Socket, terms: Terms): Effect.Effect<Link, neve
     }
     // before the calls hear of it: whoever calls again then needs another one
     for (const event of ["end", "error", "close"]) socket.once(event, lose)
-    const protocol = yield* RpcClient.makeProtocolSocket({
-      pingInterval: pingInterval(terms.isFar),
-      retryPolicy: Schedule.recurs(0)
-    }).pipe(
-      Effect.provideService(SocketService.Socket, socketOver(socket)),
-      Effect.provideService(RpcSerialization.RpcSerialization, makeSerialization("client", terms))
+    const onBroken = (): void => {
+      lose()
+      socket.destroy()
+    }
+    const isToOthers = isFar(terms.address)
+    const serialization = makeSerialization({ side: "client", receives: terms.receives, isFar: isToOthers, onBroken })
+    const protocol = yield* RpcClient.makeProtocolSocket({ ...pings(terms), retryPolicy: Schedule.recurs(0) }).pipe(
+      Effect.provideService(SocketService.Socket, socketOver(socket, terms.sends)),
+      Effect.provideService(RpcSerialization.RpcSerialization, serialization)
     )
     const clients = new Map<object, Client>()
     const scope = yield* Scope.fork(yield* Effect.scope)
+    const settled = forsaking(protocol)
     // a stream that nobody takes of must not hold up what else comes: of each stream the server sends one chunk at a time
     const aside: RpcClient.Protocol["Service"] = {
-      ...protocol,
+      ...settled,
       run: (id, hear) =>
-        protocol.run(id, (message) =>
+        settled.run(id, (message) =>
           message._tag === "Chunk"
             ? Effect.asVoid(Effect.forkIn(hear(message), scope, { startImmediately: true }))
             : hear(message))
     }
-    const makeClient = (definition: Pick<Definition, "group">): Effect.Effect<Client> =>
+    const makeClient = (definition: Called): Effect.Effect<Client> =>
       RpcClient.make(definition.group, { flatten: true, spanPrefix: "Manager" }).pipe(
         Effect.provideService(RpcClient.Protocol, aside),
         Effect.map((client) => {
@@ -85,7 +155,11 @@ export const makeLink = (socket: Socket, terms: Terms): Effect.Effect<Link, neve
       },
       clientOf: (definition) => {
         const known = clients.get(definition)
-        return known === undefined ? makeClient(definition) : Effect.succeed(known)
-      }
+        return known === undefined
+          ? Effect.andThen(checkFit(definition, terms), makeClient(definition))
+          : Effect.succeed(known)
+      },
+      border: borderOf(isToOthers),
+      server: terms.presence.server
     }
   })

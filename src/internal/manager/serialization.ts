@@ -19,49 +19,95 @@ import type { Phase } from "../codec/reasons.ts"
 import { valueCodec } from "../codec/schema.ts"
 import { open, prepare, prepareLossy } from "../codec/values.ts"
 import type { Border } from "../codec/values.ts"
-import { decodeBody, encodeFrame, isFrameTooLarge, makeFrameReader } from "../protocol/frames.ts"
+import type { Given } from "../handles/handle.ts"
+import { isFrameTooLarge, makeFrameReader } from "../protocol/frames.ts"
 import type { Crossed, EncodedCauseReason, EncodedReason } from "../protocol/messages.ts"
-import { atBorder, isAtBorder } from "./border.ts"
-
-/** What both sides need to know of their connection. */
-export interface Terms {
-  readonly limit: number
-  readonly isFar: boolean
-}
+import { atBorder, isAtBorder, isUnframed, someCall } from "./border.ts"
+import { crossedPayload } from "./definition.ts"
+import type { AnyCodec } from "./definition.ts"
+import { decodeMessage } from "./messages.ts"
 
 type Side = "client" | "server"
 
-type AnyCodec = Schema.Codec<unknown, unknown>
+/** What a side has to know of its connection. */
+export interface SerializationOptions {
+  readonly side: Side
+  /** The largest message that may come, in bytes. */
+  readonly receives: number
+  readonly isFar: boolean
+  /** Nothing that comes after it can be read. */
+  readonly onBroken?: (() => void) | undefined
+}
 
-const what = "a call of a manager"
+export const borderOf = (isFar: boolean): Border => ({ sharesMemory: false, far: isFar })
 
 // ---------------------------------------------------------------------------------------------------- values
 
 const failed = (phase: Phase, message: string): ProcessError =>
   new ProcessError({ reason: new CodecFailed({ phase, message }) })
 
-const encodeValue = (schema: AnyCodec, value: unknown, border: Border, phase: Phase): Crossed | ProcessError => {
+/** What is used up by it is added to `given`. */
+const encodeValue = (
+  schema: AnyCodec,
+  value: unknown,
+  border: Border,
+  phase: Phase,
+  given: Array<Given> = []
+): Crossed | ProcessError => {
   const encoded = valueCodec(schema).encode(value, [])
-  if (Exit.isFailure(encoded)) return failed(phase, doesNotFit(what, phase, Cause.squash(encoded.cause)))
+  if (Exit.isFailure(encoded)) return failed(phase, doesNotFit(someCall, phase, Cause.squash(encoded.cause)))
   try {
-    return prepare(encoded.value, border, phase)
+    return prepare(encoded.value, border, phase, given)
   } catch (cause) {
-    return crossingError(what, phase, cause)
+    return crossingError(someCall, phase, cause)
   }
 }
 
-const decodeValue = (schema: AnyCodec, crossed: Crossed, phase: Phase): Exit.Exit<unknown, ProcessError> => {
+const decodeValue = (
+  schema: AnyCodec,
+  crossed: Crossed,
+  phase: Phase
+): Exit.Exit<unknown, ProcessError> => {
   try {
     const decoded = valueCodec(schema).decode(open(crossed))
     return Exit.isSuccess(decoded)
       ? Exit.succeed(decoded.value)
-      : Exit.fail(failed(phase, doesNotFit(what, phase, Cause.squash(decoded.cause))))
+      : Exit.fail(failed(phase, doesNotFit(someCall, phase, Cause.squash(decoded.cause))))
   } catch (cause) {
-    return Exit.fail(crossingError(what, phase, cause))
+    return Exit.fail(crossingError(someCall, phase, cause))
   }
 }
 
-const isFailure = (encoded: Crossed | ProcessError): encoded is ProcessError => encoded instanceof ProcessError
+/** What is called with it, by the proxy. */
+export const encodePayload = (
+  schema: AnyCodec,
+  payload: unknown,
+  border: Border,
+  given: Array<Given>
+): Crossed | ProcessError => {
+  try {
+    return encodeValue(schema, schema.make(payload), border, "payload", given)
+  } catch (cause) {
+    return failed("payload", doesNotFit(someCall, "payload", cause))
+  }
+}
+
+/** And as the server opens it. */
+export const decodePayload = (schema: AnyCodec, crossed: Crossed): Exit.Exit<unknown, ProcessError> =>
+  decodeValue(schema, crossed, "payload")
+
+/** Why a message could not be made into a frame. */
+export const notFramed = (what: string, phase: "payload" | "success", cause: unknown): ProcessError => {
+  if (!isFrameTooLarge(cause)) return crossingError(what, phase, cause)
+  const { limit, size } = cause
+  const subject = phase === "payload" ? "payload" : "result"
+  const message =
+    `${what}: the ${subject} has ${size} bytes, and a message may have ${limit}. Send it in parts, through a ` +
+    "Pipe or as SharedMemory, or raise the maxMessageBytes of both sides."
+  return new ProcessError({ reason: new MessageTooLarge({ size, limit, message }) })
+}
+
+export const isFailure = (encoded: Crossed | ProcessError): encoded is ProcessError => encoded instanceof ProcessError
 
 // ---------------------------------------------------------------------------------------------------- outcomes
 
@@ -84,12 +130,12 @@ const encodeReason = ({ message, reason }: ProcessError): EncodedReason => {
   return { _tag: "CodecFailed", phase: reason instanceof CodecFailed ? reason.phase : "message", message }
 }
 
-const borderOf = (cause: Cause.Cause<unknown>): ProcessError | undefined => {
+const atBorderIn = (cause: Cause.Cause<unknown>): ProcessError | undefined => {
   for (const reason of cause.reasons) {
     if (reason._tag !== "Die") continue
     const { defect } = reason
     if (isAtBorder(defect)) return defect.error
-    if (isFrameTooLarge(defect)) return crossingError(what, "success", defect)
+    if (isUnframed(defect)) return notFramed(someCall, "success", defect.cause)
   }
   return undefined
 }
@@ -104,7 +150,7 @@ const encodeOutcome = (
     const encoded = encodeValue(value, exit.value, border, "success")
     return isFailure(encoded) ? [2, encodeReason(encoded)] : [0, encoded]
   }
-  const ofBorder = borderOf(exit.cause)
+  const ofBorder = atBorderIn(exit.cause)
   if (ofBorder !== undefined) return [2, encodeReason(ofBorder)]
   const reasons: Array<EncodedCauseReason> = []
   for (const reason of exit.cause.reasons) {
@@ -178,52 +224,57 @@ const valueHole = (schema: AnyCodec, border: Border, side: Side): Schema.Codec<u
   )
 }
 
+/** Nothing in it waits, or fails. */
 const exitHole = ({ error, value }: ExitSchema, border: Border): Schema.Codec<unknown, unknown> =>
-  holeOf<Outcome>(
-    (exit) => Effect.succeed(encodeOutcome(value, error, border, exit as Exit.Exit<unknown, unknown>)), // its schema says so
-    (outcome) => Effect.succeed(decodeOutcome(value, error, outcome))
-  )
+  Schema.Unknown.pipe(Schema.decodeTo(Schema.Unknown, {
+    // their schemas say so
+    decode: SchemaGetter.transform((outcome) => decodeOutcome(value, error, outcome as Outcome)),
+    encode: SchemaGetter.transform((exit) => encodeOutcome(value, error, border, exit as Exit.Exit<unknown, unknown>))
+  }))
 
 // ---------------------------------------------------------------------------------------------------- messages
 
 /** A stream that is broken stays so: this is what makes a server of effect/rpc hang up. */
-const broken = (limit: number) => new RpcSerialization.MaxBufferSizeExceeded({ maxBufferSize: limit })
+const broken = (receives: number) => new RpcSerialization.MaxBufferSizeExceeded({ maxBufferSize: receives })
 
-const makeParser = (limit: number): RpcSerialization.Parser => {
-  const reader = makeFrameReader(limit)
+/** Messages are made into frames by their socket: it knows how much the other side takes. */
+const makeParser = (receives: number, onBroken: () => void): RpcSerialization.Parser => {
+  const reader = makeFrameReader(receives)
   return {
-    encode: (message) => {
-      const [first, ...others] = encodeFrame(message, limit)
-      return others.length === 0 ? first : Buffer.concat([first, ...others])
-    },
+    encode: (message) => message as Uint8Array, // for the writer of socket.ts, which takes whatever comes from here
     decode: (data) => {
       const messages: Array<unknown> = []
       try {
         const block = typeof data === "string"
           ? Buffer.from(data)
           : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-        reader.push(block, (body, attachments) => void messages.push(decodeBody(body, attachments)))
+        reader.push(block, (body, attachments) => void messages.push(decodeMessage(body, attachments)))
       } catch {
-        throw broken(limit)
+        onBroken()
+        throw broken(receives)
       }
       return messages
     }
   }
 }
 
+/** A payload is what the proxy has made of it, and the server opens. */
+const asItIs = Schema.Any
+
 export const makeSerialization = (
-  side: Side,
-  { isFar, limit }: Terms
+  { isFar, onBroken = () => {}, receives, side }: SerializationOptions
 ): RpcSerialization.RpcSerialization["Service"] => {
-  const border: Border = { sharesMemory: false, far: isFar }
-  const codecFor = (schema: Schema.Top): Schema.Codec<unknown, unknown> =>
-    isExit(schema)
+  const border = borderOf(isFar)
+  const codecFor = (schema: Schema.Top): Schema.Top =>
+    schema === crossedPayload
+      ? asItIs
+      : isExit(schema)
       ? exitHole(schema as unknown as ExitSchema, border)
       : valueHole(schema as unknown as AnyCodec, border, side) // methods' schemas need no services: `Manager.make` says so
   return RpcSerialization.RpcSerialization.of({
     contentType: "application/x-structured-clone",
     includesFraming: true,
     codecFor: codecFor as RpcSerialization.CodecFor,
-    makeUnsafe: () => makeParser(limit)
+    makeUnsafe: () => makeParser(receives, onBroken)
   })
 }

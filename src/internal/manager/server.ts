@@ -1,8 +1,10 @@
 /**
  * The server's side: the methods of a service, behind a hall.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Headers } from "effect/http/Headers"
 import type * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -13,12 +15,16 @@ import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
 import { isFar } from "../listener/address.ts"
 import type { Guest, Hall } from "../listener/hall.ts"
-import { atBorder, isAtBorder } from "./border.ts"
+import type { ProcessError } from "../../ProcessError.ts"
+import type { Crossed } from "../protocol/messages.ts"
+import { atBorder } from "./border.ts"
 import { leaseGroup, reachable } from "./definition.ts"
 import type { Definition, Leased, Method } from "./definition.ts"
 import { isDropped, makeObjects } from "./objects.ts"
 import type { Objects } from "./objects.ts"
-import { makeSerialization } from "./serialization.ts"
+import { presenceOf, sayWho } from "./greeting.ts"
+import type { Presence } from "./greeting.ts"
+import { decodePayload, makeSerialization } from "./serialization.ts"
 import { socketOver } from "./socket.ts"
 
 type Answer = Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown>
@@ -35,21 +41,24 @@ type Find = (headers: Headers) => Service
 const whileHeld = (hold: Effect.Effect<Leased | undefined, unknown, Scope.Scope>): Stream.Stream<unknown, unknown> =>
   Stream.unwrap(Effect.map(hold, (leased) => Stream.concat(Stream.succeed(leased), Stream.never)))
 
-/** What a service throws while it makes its Effect is that call's, and not the server's. */
-const callOn = (objects: Objects, find: Find, name: string, { hosted, isSpread, isStream }: Method) => {
-  const run = (payload: unknown, headers: Headers): Answer =>
-    isSpread ? find(headers)[name]!(...payload as ReadonlyArray<unknown>) : find(headers)[name]!(payload) // its schema says so
-  const effect = (payload: unknown, headers: Headers) =>
-    Effect.suspend(() => run(payload, headers) as Effect.Effect<unknown, unknown>) // the group says what it is
-  return (payload: unknown, { headers }: Around): Answer => {
-    const isOneWay = isStream || hosted !== undefined
-    if (isAtBorder(payload)) return isOneWay ? Stream.die(payload) : Effect.die(payload)
-    if (hosted !== undefined) {
-      return whileHeld(Effect.map(objects.put(effect(payload, headers)), (object): Leased => ({ object })))
-    }
-    return isStream
-      ? Stream.suspend(() => run(payload, headers) as Stream.Stream<unknown, unknown>)
-      : effect(payload, headers)
+/** Throws what is against it. */
+const openPayload = ({ payload }: Method, crossed: unknown): unknown => {
+  const opened = decodePayload(payload, crossed as Crossed) // what the proxy has made of it
+  if (Exit.isSuccess(opened)) return opened.value
+  throw atBorder(Cause.squash(opened.cause) as ProcessError) // its own
+}
+
+/** What it throws, and what a service throws while it makes its Effect, is that call's, and not the server's. */
+const callOn = (objects: Objects, find: Find, name: string, method: Method) => {
+  const { hosted, isSpread, isStream } = method
+  return (crossed: unknown, { headers }: Around): Answer => {
+    // the payload of a call that finds nobody is not opened; any other at once, also where the call is interrupted soon
+    const service = find(headers)
+    const payload = openPayload(method, crossed)
+    const run = (): Answer => isSpread ? service[name]!(...payload as ReadonlyArray<unknown>) : service[name]!(payload) // its schema says so
+    const effect = Effect.suspend(() => run() as Effect.Effect<unknown, unknown>) // the group says what it is
+    if (hosted !== undefined) return whileHeld(Effect.map(objects.put(effect), (object): Leased => ({ object })))
+    return isStream ? Stream.suspend(() => run() as Stream.Stream<unknown, unknown>) : effect
   }
 }
 
@@ -85,17 +94,41 @@ const nextGuest = (hall: Hall): Effect.Effect<Guest> => {
   })
 }
 
-/** Whoever has proven the key is a client. */
-const socketServer = (hall: Hall, sockets: Set<Guest["socket"]>): SocketServer.SocketServer["Service"] =>
+/** How a server meets its clients. */
+export interface Reception {
+  /** The largest message that may come, in bytes. */
+  readonly limit: number
+  readonly patienceMillis: number
+}
+
+/** Is it a client of a manager? It has to say so in time. */
+const isClient = ({ socket }: Guest, presence: Presence, { patienceMillis }: Reception): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const stop = sayWho(socket, presence, patienceMillis, (isOurs) => resume(Effect.succeed(isOurs)))
+    return Effect.sync(stop)
+  })
+
+/** Whoever has proven the key, and is one of ours, is a client. It is sent no more than it takes. */
+const socketServer = (
+  hall: Hall,
+  sockets: Set<Guest["socket"]>,
+  presence: Presence,
+  reception: Reception
+): SocketServer.SocketServer["Service"] =>
   SocketServer.SocketServer.of({
     address: { _tag: "UnixAddress", path: "" } as never, // nobody asks for it
     run: (handler) =>
       Effect.flatMap(Effect.scope, (scope) =>
         nextGuest(hall).pipe(
-          Effect.flatMap(({ socket }) => {
+          Effect.flatMap((guest) => {
+            const { peerLimit, socket } = guest
             sockets.add(socket)
             socket.once("close", () => sockets.delete(socket))
-            return Effect.forkIn(handler(socketOver(socket)), scope, { startImmediately: true })
+            const meet = Effect.flatMap(
+              isClient(guest, presence, reception),
+              (isOurs) => isOurs ? handler(socketOver(socket, Math.min(reception.limit, peerLimit))) : Effect.void
+            )
+            return Effect.forkIn(meet, scope, { startImmediately: true })
           }),
           Effect.forever
         )).pipe(Effect.scoped)
@@ -104,7 +137,7 @@ const socketServer = (hall: Hall, sockets: Set<Guest["socket"]>): SocketServer.S
 /** Answers all that come to the hall, until the scope ends. */
 export const host = (
   hall: Hall,
-  limit: number,
+  reception: Reception,
   definition: Definition,
   service: unknown,
   leaseMillis: number
@@ -119,10 +152,10 @@ export const host = (
     ])
     const group = RpcGroup.make().merge(leaseGroup, ...definitions.map(({ group }) => group))
     const protocol = yield* RpcServer.makeProtocolSocketServer.pipe(
-      Effect.provideService(SocketServer.SocketServer, socketServer(hall, sockets)),
+      Effect.provideService(SocketServer.SocketServer, socketServer(hall, sockets, presenceOf(definition), reception)),
       Effect.provideService(
         RpcSerialization.RpcSerialization,
-        makeSerialization("server", { limit, isFar: isFar(hall.address) })
+        makeSerialization({ side: "server", receives: reception.limit, isFar: isFar(hall.address) })
       )
     )
     yield* RpcServer.make(group as unknown as RpcGroup.RpcGroup<Rpc.Any>, {

@@ -5,6 +5,9 @@ import type { Socket as NetSocket } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
+import { forsakeIn } from "../codec/values.ts"
+import { unframed } from "./border.ts"
+import { encodeMessage } from "./messages.ts"
 
 /** So much may wait here; what comes after it waits with the system, which holds up the other side. */
 const mostWaiting = 1024 * 1024
@@ -79,12 +82,32 @@ const untilDrained = (socket: NetSocket): Effect.Effect<void, Socket.SocketError
       stop()
       resume(Effect.fail(notWritten(new Error("the socket has closed"))))
     }
+    // it may have been told before this fiber came here
+    if (socket.destroyed) return resume(Effect.fail(notWritten(new Error("the socket has closed"))))
+    if (!socket.writableNeedDrain) return resume(Effect.void)
     socket.on("drain", onDrain)
     socket.on("close", onClose)
     return Effect.sync(stop)
   })
 
-const makeWriter = (socket: NetSocket): Socket.Writer => {
+/** What is given away by it was not sent, or did not arrive. */
+const forsake = (message: unknown): void => {
+  const { _tag } = message as { readonly _tag: unknown } // of effect/rpc
+  if (_tag === "Exit" || _tag === "Chunk") forsakeIn(message) // of a request the proxy knows
+}
+
+/** Throws an `Unframed`. */
+const framed = (message: unknown, limit: number): Uint8Array => {
+  try {
+    return encodeMessage(message, limit)
+  } catch (cause) {
+    forsake(message)
+    throw unframed(cause)
+  }
+}
+
+/** What the serialization writes are messages, and each is a frame here. */
+const makeWriter = (socket: NetSocket, limit: number): Socket.Writer => {
   socket.setMaxListeners(0) // as many as there are calls may wait until it has drained
   let isCorked = false
   const uncork = (): void => {
@@ -92,33 +115,36 @@ const makeWriter = (socket: NetSocket): Socket.Writer => {
     socket.uncork()
   }
   /** What is written in one turn leaves as one. */
-  const push = (chunk: Uint8Array | string): boolean => {
+  const push = (frame: Uint8Array): boolean => {
     if (!isCorked) {
       isCorked = true
       socket.cork()
       queueMicrotask(uncork)
     }
-    return socket.write(chunk)
+    return socket.write(frame)
   }
-  const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
+  const write = (message: unknown): Effect.Effect<void, Socket.SocketError> =>
     Effect.suspend(() => {
-      if (Socket.isCloseEvent(chunk)) {
+      if (Socket.isCloseEvent(message)) {
         socket.destroy()
         return Effect.void
       }
-      if (!socket.writable) return Effect.fail(notWritten(new Error("the socket has closed")))
-      return push(chunk) ? Effect.void : untilDrained(socket)
+      if (!socket.writable) {
+        forsake(message)
+        return Effect.fail(notWritten(new Error("the socket has closed")))
+      }
+      return push(framed(message, limit)) ? Effect.void : untilDrained(socket)
     })
   return { write, writeAll: (chunks) => Effect.forEach(chunks, write, { discard: true }) }
 }
 
-/** It ends with the scope of its reader, and can be read once. */
-export const socketOver = (socket: NetSocket): Socket.Socket =>
+/** It ends with the scope of its reader, and can be read once. A message that it sends has at most `limit` bytes. */
+export const socketOver = (socket: NetSocket, limit: number): Socket.Socket =>
   Socket.make({
     reader: Effect.flatMap(Effect.scope, (scope) =>
       Effect.as(
         Scope.addFinalizer(scope, Effect.sync(() => socket.destroySoon())),
         { pull: makePull(socket), upgrade: Socket.SocketUpgradeError.unsupported }
       )),
-    writer: Effect.succeed(makeWriter(socket))
+    writer: Effect.succeed(makeWriter(socket, limit))
   })

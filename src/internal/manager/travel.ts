@@ -14,7 +14,8 @@ import { installCalls } from "../handles/manager.ts"
 import type { Call, ProxyData, Reference } from "../handles/manager.ts"
 import { show } from "../listener/address.ts"
 import { perThread } from "../memory/perThread.ts"
-import { linkIn, lostCall, wishFor } from "./connect.ts"
+import { linkIn, lostCall, usualSilenceMillis, wishFor } from "./connect.ts"
+import type { LinkOptions } from "./connect.ts"
 import { findDefinition } from "./definition.ts"
 import type { Definition } from "./definition.ts"
 import type { Link } from "./link.ts"
@@ -40,6 +41,8 @@ export const shareLink = (reference: Reference, link: Link): void => {
   })
 }
 
+const options: LinkOptions = { keepsAlive: false, silenceMillis: usualSilenceMillis }
+
 const connect = (reference: Reference): Shared => {
   const name = nameOf(reference)
   const shared: Shared = Deferred.makeUnsafe()
@@ -50,7 +53,7 @@ const connect = (reference: Reference): Shared => {
     Effect.runFork(Scope.close(scope, Exit.void))
   }
   // a fiber of its own: whoever calls first may be interrupted
-  Effect.runFork(Effect.onExit(linkIn(scope, wishFor(reference, "Manager"), false), (exit) =>
+  Effect.runFork(Effect.onExit(linkIn(scope, wishFor(reference, "Manager"), options), (exit) =>
     Effect.sync(() => {
       if (Exit.isSuccess(exit)) exit.value.whenLost(forget)
       else forget()

@@ -8,8 +8,8 @@ import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { findInitializer, findTask, namesOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
-import { open, prepareLossy, revive } from "../codec/values.ts"
-import { beforeLeaving, inHousehold, installedOpeners, installOpeners } from "../handles/handle.ts"
+import { handlesIn, open, prepareLossy, revive } from "../codec/values.ts"
+import { beforeLeaving, hasMethods, inHousehold, installedOpeners, installOpeners } from "../handles/handle.ts"
 import type { Household } from "../handles/handle.ts"
 import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import type { Boot, Crossed, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
@@ -117,7 +117,8 @@ export const startSession = (host: SessionHost): Session => {
       if (run.index === 0 && run.items.length > 1) run.beganAt = now
       hasRun = true
       if ((run.flags & flagMarked) !== 0) {
-        if (installedOpeners() === undefined) return loadOpeners(run)
+        if (installedOpeners() === undefined) return load(run, requireOpeners)
+        if (!hasMethods() && hasProxy(run)) return load(run, requireMethods)
         if (!openItem(run)) continue
       }
       if (reports.announce(run, now, stretchBegan)) now = performance.now()
@@ -262,9 +263,12 @@ export const startSession = (host: SessionHost): Session => {
     })
   }
 
-  const loadOpeners = (run: Run): void => {
+  const hasProxy = ({ index, items }: Run): boolean => handlesIn(items[index]).some(({ name }) => name === "Manager")
+
+  /** What its handles need. */
+  const load = (run: Run, required: () => Promise<unknown>): void => {
     const resume = waitForCode(run)
-    requireOpeners().then(resume, (cause) => {
+    required().then(resume, (cause) => {
       failAll(run, importFailure(run.task.module, run.task.name, cause))
       resume()
     })
@@ -273,6 +277,8 @@ export const startSession = (host: SessionHost): Session => {
   const requireOpeners = async (): Promise<void> => {
     if (installedOpeners() === undefined) installOpeners((await import("../handles/openers.ts")).openHandle)
   }
+
+  const requireMethods = () => import("../manager/travel.ts")
 
   const requireEffects = async (): Promise<EffectRuntime> => {
     const module = await import("./effects.ts")
