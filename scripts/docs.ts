@@ -1,6 +1,6 @@
 /**
- * Keeps the documentation true: every fence of README.md, docs/ and the doc comments of the public modules is a module of
- * its own. Fences in `ts` are type-checked; fences in `ts run` and `js run` are run as well, and what they print is
+ * Keeps the documentation true: every fence of README.md, docs/ and the doc comments of the public modules (and of the rooms
+ * from which they take what they export) is a module of its own. Fences in `ts` are type-checked; fences in `ts run` and `js run` are run as well, and what they print is
  * compared with their `// =>` lines, one line each, in order (`ts run unordered`: in any order). A run fence without such
  * a line must only end well. `ts nocheck` is for fragments. With `file=NAME.ts` a fence is a file of that name, which the
  * others can import as `./NAME.ts`.
@@ -28,7 +28,7 @@ interface Fence {
 
 const documents = (): ReadonlyArray<string> => {
   const parts = process.argv.slice(2)
-  return globSync(["README.md", "docs/**/*.md", "src/*.ts"], { cwd: root })
+  return globSync(["README.md", "docs/**/*.md", "src/*.ts", "src/internal/manager/ready/*.ts"], { cwd: root })
     .map((file) => file.replaceAll("\\", "/"))
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
     .toSorted()

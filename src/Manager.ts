@@ -69,7 +69,7 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -78,10 +78,10 @@ import { hasProperty } from "effect/Predicate"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as RpcSchema from "effect/rpc/RpcSchema"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import * as Connection from "./Connection.ts"
 import { definitionName, moduleUrl } from "./internal/codec/registry.ts"
 import { ProxyTypeId } from "./internal/handles/manager.ts"
@@ -90,12 +90,49 @@ import { checkedAddress, checkedDeadline, checkedLimit, checkedTerms } from "./i
 import { serve as serveDefinition } from "./internal/manager/boot.ts"
 import { linkIn, lostCall, makeWay, newKey, usualSilenceMillis, wishFor } from "./internal/manager/connect.ts"
 import type { LinkOptions } from "./internal/manager/connect.ts"
-import { define, setHosted } from "./internal/manager/definition.ts"
+import { define } from "./internal/manager/definition.ts"
 import type { Definition, Server } from "./internal/manager/definition.ts"
 import type { Callee } from "./internal/manager/callee.ts"
 import { proxyOf } from "./internal/manager/callee.ts"
+import { hostedSchema } from "./internal/manager/hosted.ts"
 import { layerObjects as readyObjects, objectsGroup } from "./internal/manager/ready.ts"
-import type { Kind, ObjectsService } from "./internal/manager/ready.ts"
+import { barrier } from "./internal/manager/ready/barrier.ts"
+import type { HostedBarrier } from "./internal/manager/ready/barrier.ts"
+import { condition, notify, notifyAll, wait, waitFor } from "./internal/manager/ready/condition.ts"
+import type { HostedCondition, HostedWaiters } from "./internal/manager/ready/condition.ts"
+import { holding } from "./internal/manager/ready/holding.ts"
+import type { HostedSemaphore } from "./internal/manager/ready/holding.ts"
+import { memory } from "./internal/manager/ready/memory.ts"
+import type { HostedMemory } from "./internal/manager/ready/memory.ts"
+import { namespace, struct } from "./internal/manager/ready/namespace.ts"
+import type { HostedNamespace, Struct } from "./internal/manager/ready/namespace.ts"
+import { pool } from "./internal/manager/ready/pool.ts"
+import type { HostedPool } from "./internal/manager/ready/pool.ts"
+import { ask, Objects } from "./internal/manager/ready/service.ts"
+import type { Made, ObjectOptions, ObjectsService } from "./internal/manager/ready/service.ts"
+import {
+  list,
+  listSchema,
+  map,
+  mapSchema,
+  queue,
+  queueSchema,
+  ref,
+  refSchema,
+  set,
+  setSchema
+} from "./internal/manager/ready/values.ts"
+import type {
+  HostedList,
+  HostedMap,
+  HostedQueue,
+  HostedRef,
+  HostedSet,
+  Key,
+  KeyedOptions,
+  ValueOptions
+} from "./internal/manager/ready/values.ts"
+import { checkedCount } from "./internal/sync/checks.ts"
 import { shareLink } from "./internal/manager/travel.ts"
 import { timeMillisOr } from "./internal/start/checks.ts"
 import { describeStatus } from "./internal/start/child.ts"
@@ -152,6 +189,8 @@ export const isProxy = (u: unknown): boolean => hasProperty(u, ProxyTypeId)
  */
 export interface Hosted<in out S> extends Schema.Codec<S> {
   readonly "~effect-multiprocessing/Manager/Hosted": (_: S) => S
+  /** An annotated one is the same. */
+  readonly Rebuild: Hosted<S>
 }
 
 /** What a method gives. */
@@ -170,9 +209,10 @@ export type Service<Methods extends Rpc.Any> = {
   readonly [M in Methods as M["_tag"]]: Method<Rpc.Payload<M>, Answer<M>>
 }
 
-/** A tuple is called with its elements. */
+/** A tuple is called with its elements. An array that has at least one is no tuple. */
 type Method<Payload, Answer> = [Payload] extends [void] ? () => Answer
-  : Payload extends readonly [unknown, ...ReadonlyArray<unknown>] ? (...payload: Payload) => Answer
+  : [Payload] extends [readonly [unknown, ...ReadonlyArray<unknown>]]
+    ? number extends Payload["length"] ? (payload: Payload) => Answer : (...payload: Payload) => Answer
   : (payload: Payload) => Answer
 
 /** A service that is no `Service` of the group: the types say so where the group is given. */
@@ -221,7 +261,7 @@ const serverTask = (name: string, module: string, find: () => Definition): Inter
  *
  * - `service`: the tag of the service. What {@link layer} and {@link connect} provide has the same.
  * - `methods`: all methods of the service, each with the schemas of its payload, its success and its error. A payload that is
- *   a tuple stands for a method that is called with its elements.
+ *   a tuple (so many elements, and at least one) stands for a method that is called with its elements.
  * - `layer`: makes the service, in the server. It may use the `StartMethod` of the server, and start children of its own.
  *
  * **Details**
@@ -235,7 +275,8 @@ const serverTask = (name: string, module: string, find: () => Definition): Inter
  *
  * - A member of the service that is an Effect has to be a method without a payload: a proxy does not know when to ask.
  * - The schemas of methods need no services.
- * - A second definition of the same name in the same module replaces the first.
+ * - A module that is evaluated again replaces its definitions. Two of one name in one module are a `TypeError`, as is a
+ *   hosted object that is a part of what a method gives, or two of one name among those that the manager gives.
  *
  * @see {@link layer} to start a server
  * @category constructors
@@ -276,7 +317,8 @@ export const make = <I, S, Methods extends Rpc.Any, E = never, R extends Process
  * **Gotchas**
  *
  * - While it is on its way nobody else holds it: keep the scope that it was made in open until the receiver has it.
- * - Names of hosted objects that one manager gives have to differ.
+ * - Names of hosted objects that one manager gives have to differ. They are refused otherwise, and where the object is a
+ *   part of a success (in a struct, an Option, an array, a stream): it is all that a method gives. Annotations do not matter.
  *
  * **Example** (A cursor)
  *
@@ -303,9 +345,8 @@ export const hosted = <Methods extends Rpc.Any, S = Service<Methods>>(name: stri
 }): Hosted<S> => {
   const module = moduleUrl(options.module, `Manager.hosted("${name}")`)
   const methods = options.methods as unknown as RpcGroup.RpcGroup<Rpc.Any> // erased
-  const schema = Schema.declare((u: unknown): u is S => typeof u === "object" && u !== null)
-  setHosted(schema, define(definitionName(name, "Manager.hosted"), module, methods, undefined))
-  return schema as unknown as Hosted<S> // its mark is in the types only
+  const definition = define(definitionName(name, "Manager.hosted"), module, methods, undefined)
+  return hostedSchema(definition) as unknown as Hosted<S> // its mark is in the types only
 }
 
 const variance = {
@@ -562,13 +603,48 @@ export const connect = <I, S, E, R>(
 
 // ---------------------------------------------------------------------------------------------------- ready-made objects
 
-/**
- * The service that gives ready-made objects: {@link layerObjects} starts a server of them.
- *
- * @category services
- * @since 0.1.0
- */
-export class Objects extends Context.Service<Objects, ObjectsService>()("effect-multiprocessing/Manager/Objects") {}
+export {
+  barrier,
+  condition,
+  list,
+  listSchema,
+  map,
+  mapSchema,
+  memory,
+  namespace,
+  notify,
+  notifyAll,
+  Objects,
+  pool,
+  queue,
+  queueSchema,
+  ref,
+  refSchema,
+  set,
+  setSchema,
+  struct,
+  wait,
+  waitFor
+}
+export type {
+  HostedBarrier,
+  HostedCondition,
+  HostedList,
+  HostedMap,
+  HostedMemory,
+  HostedNamespace,
+  HostedPool,
+  HostedQueue,
+  HostedRef,
+  HostedSemaphore,
+  HostedSet,
+  HostedWaiters,
+  Key,
+  KeyedOptions,
+  ObjectOptions,
+  Struct,
+  ValueOptions
+}
 
 /**
  * The manager of ready-made objects, for {@link serve} and {@link connect}.
@@ -580,7 +656,7 @@ export const objects: Manager<Objects, ObjectsService> = make("Objects", {
   module: import.meta.url,
   service: Objects,
   methods: objectsGroup as never, // the service says what it has
-  layer: readyObjects(Objects)
+  layer: readyObjects
 }) as unknown as Manager<Objects, ObjectsService>
 
 /**
@@ -621,114 +697,6 @@ export const layerObjects = (options?: LayerOptions): Layer.Layer<Objects, Proce
   layer(objects, options)
 
 /**
- * Options of all ready-made objects: those who give the same `name` get the same object, as long as somebody holds it.
- * What it holds at first is what the first of them says.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ObjectOptions {
-  readonly name?: string | undefined
-}
-
-/**
- * A value in a server. `update` runs a task there, and nobody else changes the value meanwhile.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedRef<A> {
-  readonly get: () => Effect.Effect<A, ProcessError>
-  readonly set: (value: A) => Effect.Effect<void, ProcessError>
-  readonly getAndSet: (value: A) => Effect.Effect<A, ProcessError>
-  readonly update: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
-  readonly updateWith: <P, E>(
-    task: Task.Task<{ readonly value: A; readonly argument: P }, A, E>,
-    argument: P
-  ) => Effect.Effect<A, E | ProcessError>
-}
-
-/**
- * What can be a key of a {@link HostedMap} or a value of a {@link HostedSet}: an object is another one when it has crossed.
- *
- * @category models
- * @since 0.1.0
- */
-export type Key = string | number | bigint | boolean | null | undefined
-
-/** What is compared by identity is another one when it has crossed. */
-type Comparable<K> = [K] extends [Key] ? unknown : { readonly "a key is a value that is compared by what it is": Key }
-
-/**
- * A `Map` in a server. `get` gives a copy: to change a part of a value, `update` it with a task.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedMap<K, V> {
-  readonly get: (key: K) => Effect.Effect<V | undefined, ProcessError>
-  readonly has: (key: K) => Effect.Effect<boolean, ProcessError>
-  readonly set: (key: K, value: V) => Effect.Effect<void, ProcessError>
-  readonly setAll: (entries: ReadonlyArray<readonly [K, V]>) => Effect.Effect<void, ProcessError>
-  readonly getOrSet: (key: K, value: V) => Effect.Effect<V, ProcessError>
-  readonly remove: (key: K) => Effect.Effect<boolean, ProcessError>
-  readonly size: () => Effect.Effect<number, ProcessError>
-  readonly entries: () => Effect.Effect<ReadonlyArray<readonly [K, V]>, ProcessError>
-  readonly clear: () => Effect.Effect<void, ProcessError>
-  readonly update: <E>(key: K, task: Task.Task<V | undefined, V, E>) => Effect.Effect<V, E | ProcessError>
-}
-
-/**
- * An `Array` in a server. Negative places count from the end; where there is none, `undefined` is given.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedList<A> {
-  readonly get: (index: number) => Effect.Effect<A | undefined, ProcessError>
-  readonly set: (index: number, value: A) => Effect.Effect<boolean, ProcessError>
-  readonly push: (value: A) => Effect.Effect<number, ProcessError>
-  readonly pushAll: (values: ReadonlyArray<A>) => Effect.Effect<number, ProcessError>
-  readonly pop: () => Effect.Effect<A | undefined, ProcessError>
-  readonly shift: () => Effect.Effect<A | undefined, ProcessError>
-  readonly insert: (index: number, value: A) => Effect.Effect<void, ProcessError>
-  readonly remove: (index: number) => Effect.Effect<A | undefined, ProcessError>
-  readonly length: () => Effect.Effect<number, ProcessError>
-  readonly slice: (from: number, to: number) => Effect.Effect<ReadonlyArray<A>, ProcessError>
-  readonly values: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
-  readonly clear: () => Effect.Effect<void, ProcessError>
-  readonly update: <E>(index: number, task: Task.Task<A, A, E>) => Effect.Effect<A | undefined, E | ProcessError>
-}
-
-/**
- * A `Set` in a server. `add` and `remove` tell whether something has changed.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedSet<A> {
-  readonly add: (value: A) => Effect.Effect<boolean, ProcessError>
-  readonly has: (value: A) => Effect.Effect<boolean, ProcessError>
-  readonly remove: (value: A) => Effect.Effect<boolean, ProcessError>
-  readonly size: () => Effect.Effect<number, ProcessError>
-  readonly values: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
-  readonly clear: () => Effect.Effect<void, ProcessError>
-}
-
-/**
- * A queue in a server. A value whose taker dies while it is on its way is lost: `SharedQueue` keeps it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedQueue<A> {
-  readonly offer: (value: A) => Effect.Effect<void, ProcessError>
-  readonly take: () => Effect.Effect<A, ProcessError>
-  readonly poll: () => Effect.Effect<ReadonlyArray<A>, ProcessError>
-  readonly size: () => Effect.Effect<number, ProcessError>
-}
-
-/**
  * A flag in a server that can be waited for.
  *
  * @category models
@@ -740,69 +708,6 @@ export interface HostedEvent {
   readonly isSet: () => Effect.Effect<boolean, ProcessError>
   readonly wait: () => Effect.Effect<void, ProcessError>
 }
-
-/**
- * Permits in a server, for {@link withPermits} and {@link withLock}. Those of a process that died come back.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HostedSemaphore {
-  readonly hold: (permits: number) => Stream.Stream<void, ProcessError>
-}
-
-type Made<A> = Effect.Effect<A, ProcessError, Objects | Scope.Scope>
-
-const ask = <A>(kind: Kind, initial: unknown, options: ObjectOptions | undefined): Made<A> =>
-  Effect.flatMap(Objects, (service) => service[kind]({ name: options?.name, initial })) as Made<A> // each kind has its type
-
-/**
- * A value in the server of the objects, until the scope ends.
- *
- * @category ready-made
- * @since 0.1.0
- */
-export const ref = <A>(initial: A, options?: ObjectOptions): Made<HostedRef<A>> => ask("ref", initial, options)
-
-/**
- * A map in the server of the objects, until the scope ends.
- *
- * @category ready-made
- * @since 0.1.0
- */
-export const map = <K, V>(
-  initial?: Iterable<readonly [K, V]> & Comparable<K>,
-  options?: ObjectOptions
-): Made<HostedMap<K, V>> => ask("map", Array.from(initial ?? []), options)
-
-/**
- * A list in the server of the objects, until the scope ends.
- *
- * @category ready-made
- * @since 0.1.0
- */
-export const list = <A>(initial?: Iterable<A>, options?: ObjectOptions): Made<HostedList<A>> =>
-  ask("list", Array.from(initial ?? []), options)
-
-/**
- * A set in the server of the objects, until the scope ends.
- *
- * @category ready-made
- * @since 0.1.0
- */
-export const set = <A>(initial?: Iterable<A> & Comparable<A>, options?: ObjectOptions): Made<HostedSet<A>> =>
-  ask("set", Array.from(initial ?? []), options)
-
-/**
- * A queue in the server of the objects, until the scope ends. With a `capacity`, who offers waits for room.
- *
- * @category ready-made
- * @since 0.1.0
- */
-export const queue = <A>(options?: ObjectOptions & { readonly capacity?: number | undefined }): Made<HostedQueue<A>> =>
-  Effect.suspend(() =>
-    ask("queue", checkedCount(options?.capacity ?? Infinity, "Manager.queue: the capacity"), options)
-  )
 
 /**
  * An event in the server of the objects, until the scope ends.
@@ -819,7 +724,7 @@ export const event = (options?: ObjectOptions): Made<HostedEvent> => ask("event"
  * @since 0.1.0
  */
 export const semaphore = (permits: number, options?: ObjectOptions): Made<HostedSemaphore> =>
-  Effect.suspend(() => ask("semaphore", checkedCount(permits, "Manager.semaphore: the number of permits"), options))
+  Effect.suspend(() => ask("semaphore", checkedCount(permits, 1, "Manager.semaphore: the number of permits"), options))
 
 /**
  * A semaphore of one permit, for {@link withLock}. It is not reentrant.
@@ -828,21 +733,6 @@ export const semaphore = (permits: number, options?: ObjectOptions): Made<Hosted
  * @since 0.1.0
  */
 export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => semaphore(1, options)
-
-const checkedCount = (count: number, what: string): number => {
-  if (count >= 1 && (Number.isInteger(count) || count === Infinity)) return count
-  throw new RangeError(`${what} must be a whole number of at least 1, but it is ${String(count)}.`)
-}
-
-const holding = <A, E, R>(self: HostedSemaphore, permits: number, effect: Effect.Effect<A, E, R>) =>
-  Effect.scopedWith((scope) =>
-    Effect.gen(function*() {
-      const pull = yield* Scope.provide(Stream.toPull(self.hold(permits)), scope)
-      yield* pull
-      // whoever has lost the server has lost the permits
-      return yield* Effect.raceFirst(effect, Effect.forever(pull))
-    })
-  ) as Effect.Effect<A, E | ProcessError, R> // the stream has no end of its own
 
 /**
  * Runs an effect while it holds so many permits. They come back when it ends, when it is interrupted, and when its process

@@ -42,19 +42,12 @@ import type { BarrierHandle } from "./internal/handles/barrier.ts"
 import type { Act, Arrival } from "./internal/hub/barrier.ts"
 import { ask } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
+import { BarrierBroken, brokenBecause } from "./internal/sync/broken.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { owned } from "./internal/sync/owned.ts"
 import type { ProcessError } from "./ProcessError.ts"
 
-/**
- * The barrier is broken: one of the parties will not come. The message says why.
- *
- * @category errors
- * @since 0.1.0
- */
-export class BarrierBroken extends Schema.TaggedError<BarrierBroken>()("BarrierBroken", {
-  message: Schema.String
-}) {}
+export { BarrierBroken }
 
 /**
  * A barrier. It may sit anywhere inside a payload, a result or a message, and is the same barrier there.
@@ -182,13 +175,11 @@ export const make = (parties: number, options?: {
 export const wait = (self: SharedBarrier): Effect.Effect<number, BarrierBroken | ProcessError> =>
   Effect.flatMap(
     Effect.suspend(() => ask<Arrival>(askedOf(self), "wait")),
-    (arrival) => typeof arrival === "number" ? Effect.succeed(arrival) : Effect.fail(brokenBecause(arrival))
+    (arrival) =>
+      typeof arrival === "number"
+        ? Effect.succeed(arrival)
+        : Effect.fail(brokenBecause("SharedBarrier", "SharedBarrier.reset", arrival))
   )
-
-const brokenBecause = (why: string): BarrierBroken =>
-  new BarrierBroken({
-    message: `This SharedBarrier is broken: ${why}. Use SharedBarrier.reset when all parties may come again.`
-  })
 
 /**
  * Makes it as new. Whoever waits at this moment fails with {@link BarrierBroken}; the barrier is not broken then.

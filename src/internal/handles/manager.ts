@@ -6,7 +6,7 @@
  */
 import { createRequire } from "node:module"
 import { perThread } from "../memory/perThread.ts"
-import { householdNow, installMethods, makeHandle } from "./handle.ts"
+import { crossing, householdNow, installMethods, makeHandle } from "./handle.ts"
 import type { Handle } from "./handle.ts"
 
 export const ProxyTypeId = "~effect-multiprocessing/Manager/Proxy" as const
@@ -41,6 +41,26 @@ export interface ProxyHandle extends Handle {
   readonly [ProxyTypeId]: true
 }
 
+/** What the proxies of this thread stand for. */
+const standsFor = new WeakMap<object, ProxyData>()
+
+/** Undefined where it is no proxy. */
+export const proxyData = (proxy: object): ProxyData | undefined => standsFor.get(proxy)
+
+const original = Symbol("original")
+
+/** The same proxy, some methods of which do something else. What is held for the one is held as long as the other is there. */
+export const sameProxy = (proxy: object, methods: object): object => {
+  const { [crossing]: crosses, ...others } = proxy as ProxyHandle
+  const handle = makeHandle({ ...others, ...methods }, crosses)
+  const data = proxyData(proxy)
+  if (data !== undefined) standsFor.set(handle, data)
+  return Object.defineProperties(handle, {
+    [ProxyTypeId]: { value: (proxy as ProxyHandle)[ProxyTypeId] },
+    [original]: { value: proxy }
+  })
+}
+
 /** Of the manager itself, and of what else cannot cross, `refusal` says why. */
 export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | undefined = () => undefined) => {
   const methods: Record<string, unknown> = {}
@@ -53,6 +73,7 @@ export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | u
   for (const method of data.methods) add(method, false)
   for (const method of data.streams) add(method, true)
   const handle = makeHandle(methods, { name: "Manager", refusal, write: () => data })
+  standsFor.set(handle, data)
   return Object.defineProperty(handle, ProxyTypeId, { value: true }) as unknown as ProxyHandle
 }
 

@@ -84,6 +84,10 @@ export const makeBarrierObject = (parties: number, act: Act | undefined) => (): 
   return {
     call: (_, operation, __, answer) => {
       if (operation === "wait") return wait(answer)
+      if (operation === "waiting") {
+        answer(waiting.length)
+        return undefined
+      }
       if (operation === "abort") breakUp("it was aborted")
       else if (operation === "reset") reset()
       else if (operation !== "isBroken") throw notUnderstood("barrier", operation)

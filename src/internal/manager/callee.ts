@@ -17,7 +17,7 @@ import type { ProxyHandle, Reference } from "../handles/manager.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import { isAtBorder, isUnframed, named } from "./border.ts"
 import { leaseGroup } from "./definition.ts"
-import type { Definition, Leased, Method } from "./definition.ts"
+import type { Definition, Leased, Method, Send } from "./definition.ts"
 import type { Client, Link } from "./link.ts"
 import { encodePayload, isFailure, notFramed } from "./serialization.ts"
 
@@ -154,7 +154,7 @@ export const holdOn = (link: Effect.Effect<Link, ProcessError>, object: number):
 
 const leasing = { group: leaseGroup as unknown as Definition["group"] } // its types do not matter to a client of any
 
-export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
+const plainCall = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
   const method = methodOf(callee, name)
   if (method.hosted !== undefined) return askFor(callee, name, payload, method.hosted)
   return Effect.flatMap(begin(callee, name, payload), (ready) => {
@@ -163,7 +163,7 @@ export const call = (callee: Callee, name: string, payload: unknown): Effect.Eff
   })
 }
 
-export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
+const plainStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
   Stream.unwrap(Effect.map(begin(callee, name, payload), ({ client, crossed, given, link }) => {
     const method = methodOf(callee, name)
     const answer = client(method.tag, crossed, headersOf(callee)) as Stream.Stream<unknown, unknown> // it is one
@@ -173,6 +173,19 @@ export const callStream = (callee: Callee, name: string, payload: unknown): Stre
       }))
     return Stream.catchCause(settled, (cause) => Stream.fromEffect(settle(callee, name, method, link)(cause)))
   }))
+
+const sendFrom = (callee: Callee): Send => ({
+  effect: (method, payload) => plainCall(callee, method, payload) as Effect.Effect<unknown, unknown>, // it gives no object
+  stream: (method, payload) => plainStream(callee, method, payload)
+})
+
+export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> =>
+  callee.definition.around?.(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
+    plainCall(callee, name, payload)
+
+export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
+  callee.definition.around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one
+    plainStream(callee, name, payload)
 
 // ---------------------------------------------------------------------------------------------------- proxies
 

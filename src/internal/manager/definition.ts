@@ -2,14 +2,31 @@
  * What modules say of the objects that can live in a server: their names, and the methods that cross.
  */
 import type * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
+import type * as Stream from "effect/Stream"
 import { Closed, ProcessError } from "../../ProcessError.ts"
 import { perThread } from "../memory/perThread.ts"
+import { checkFresh } from "./fresh.ts"
+import { hostedInside, hostedOf } from "./hosted.ts"
+
+/** How methods are called on the wire. */
+export interface Send {
+  readonly effect: (method: string, payload: unknown) => Effect.Effect<unknown, unknown>
+  readonly stream: (method: string, payload: unknown) => Stream.Stream<unknown, unknown>
+}
+
+/** What a proxy does for a call, before and after it is sent; undefined where there is nothing to do. Not for methods that give objects. */
+export type Around = (
+  method: string,
+  payload: unknown,
+  send: Send
+) => Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown> | undefined
 
 /** The types of the methods, of the service and of the layer are erased here. */
 export interface Definition {
@@ -21,6 +38,7 @@ export interface Definition {
   readonly methods: ReadonlyMap<string, Method>
   /** Where a server of its own can be started. */
   readonly server: Server | undefined
+  readonly around: Around | undefined
 }
 
 export interface Server {
@@ -46,21 +64,20 @@ export interface Method {
 
 const sample = new ProcessError({ reason: new Closed({ what: "Manager", message: "" }) })
 
-/** What a schema of a hosted object stands for. */
-const hostedBy = new WeakMap<object, Definition>()
-
-export const setHosted = (schema: object, definition: Definition): void => void hostedBy.set(schema, definition)
-
-const isTuple = ({ ast }: Schema.Top): boolean =>
-  SchemaAST.isArrays(ast) && ast.elements.length > 0 && ast.rest.length === 0
+/** `Service` says it of the types: so many elements, and at least one. */
+const isTuple = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.length > 0 && ast.types.every(isTuple)
+    : SchemaAST.isArrays(ast) && ast.rest.length === 0 && ast.elements.length > 0 &&
+      ast.elements[0]!.context?.isOptional !== true
 
 const methodOf = (rpc: Rpc.AnyWithProps): Method => ({
   tag: rpc._tag,
   isStream: RpcSchema.isStreamSchema(rpc.successSchema),
-  isSpread: isTuple(rpc.payloadSchema),
+  isSpread: isTuple(rpc.payloadSchema.ast),
   payload: rpc.payloadSchema as unknown as AnyCodec, // `Manager.make` says so
   admits: Schema.is(Rpc.exitSchema(rpc as never).error as Schema.Codec<unknown>)(sample), // what effect/rpc itself asks
-  hosted: hostedBy.get(rpc.successSchema)
+  hosted: hostedOf(rpc.successSchema.ast) as Definition | undefined // such are set
 })
 
 /** What is sent for an object that stays in the server. */
@@ -76,7 +93,7 @@ export const crossedPayload: Schema.Top = Schema.Any.annotate({ identifier: "Cro
 
 /** A method that gives an object is a stream on the wire: it lasts as long as the lease. */
 const onWire = (rpc: Rpc.AnyWithProps): Rpc.Any =>
-  (hostedBy.has(rpc.successSchema)
+  (hostedOf(rpc.successSchema.ast) !== undefined
     ? Rpc.make(rpc._tag, {
       payload: crossedPayload,
       success: Schema.Any,
@@ -94,21 +111,27 @@ export const define = (
   name: string,
   module: string,
   methods: RpcGroup.RpcGroup<Rpc.Any>,
-  server: Server | undefined
+  server: Server | undefined,
+  around?: Around
 ): Definition => {
+  const what = `Manager.${server === undefined ? "hosted" : "make"}("${name}")`
+  checkFresh(what, "object", module, name)
   const named = methods.prefix(`${name}.`) as unknown as RpcGroup.RpcGroup<Rpc.Any> // names on the wire have no types
   const rpcs = Array.from(
     methods.requests.keys(),
     // every Rpc has them
     (method) => [method, named.requests.get(`${name}.${method}`)! as unknown as Rpc.AnyWithProps] as const
   )
+  for (const [method, rpc] of rpcs) checkWhole(what, method, rpc)
   const definition: Definition = {
     name,
     module,
     group: RpcGroup.make(...rpcs.map(([, rpc]) => onWire(rpc))),
     methods: new Map(rpcs.map(([method, rpc]) => [method, methodOf(rpc)])),
-    server
+    server,
+    around
   }
+  checkNames(what, definition)
   definitions().set(keyOf(module, name), definition)
   return definition
 }
@@ -120,6 +143,37 @@ export const reachable = (definition: Definition, found = new Set<Definition>())
   for (const { hosted } of definition.methods.values()) if (hosted !== undefined) reachable(hosted, found)
   return found
 }
+
+// ---------------------------------------------------------------------------------------------------- mistakes
+
+/** What is inside of something else is copied, and no object stays in the server for it. */
+const checkWhole = (what: string, method: string, { errorSchema, successSchema }: Rpc.AnyWithProps): void => {
+  const inside = RpcSchema.isStreamSchema(successSchema)
+    ? hostedInside(successSchema.success.ast, "success", true)
+    : hostedInside(successSchema.ast, "success", false)
+  const found = inside ?? hostedInside(errorSchema.ast, "error", true)
+  if (found === undefined) return
+  throw new TypeError(
+    `${what}: the method "${method}" has the hosted "${found.name}" in ${found.path}. A hosted object is all that a method ` +
+      "gives, and no part of anything: give it by a method of its own."
+  )
+}
+
+/** Methods are called by the names of their objects. */
+const checkNames = (what: string, definition: Definition): void => {
+  const modules = new Map<string, string>()
+  for (const { module, name } of reachable(definition)) {
+    const other = modules.get(name) ?? module
+    modules.set(name, module)
+    if (other === module) continue
+    throw new TypeError(
+      `${what}: two of the objects that it gives are called "${name}", one in ${other} and one in ${module}. Give one of ` +
+        "them another name."
+    )
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- all that there are
 
 const keyOf = (module: string, name: string): string => `${module} ${name}`
 

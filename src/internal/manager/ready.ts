@@ -2,7 +2,6 @@
  * The objects that need no definition by the user: what they do in the server. Values are whatever crosses; nothing is known
  * of them here.
  */
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -10,55 +9,25 @@ import * as RcMap from "effect/RcMap"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as SchemaGetter from "effect/SchemaGetter"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Latch from "effect/Latch"
-import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
-import { findTask, taskOf } from "../codec/registry.ts"
-import { define, setHosted } from "./definition.ts"
-
-// ---------------------------------------------------------------------------------------------------- tasks
-
-interface TaskName {
-  readonly module: string
-  readonly name: string
-}
-
-/** A task crosses as its name. */
-const NamedTask = Schema.Struct({ module: Schema.String, name: Schema.String }).pipe(
-  Schema.decodeTo(Schema.Unknown, {
-    decode: SchemaGetter.transform((name: TaskName): unknown => name),
-    encode: SchemaGetter.transform((task: unknown): TaskName => {
-      const { module, name } = taskOf(task as object) // it throws where it is none
-      return { module, name }
-    })
-  })
-)
-
-const notFound = ({ module, name }: TaskName, cause?: unknown): ProcessError =>
-  new ProcessError({
-    reason: new TaskNotFound({
-      module,
-      task: name,
-      message: `The server of a manager finds no task "${name}" in ${module}.`,
-      ...(cause === undefined ? {} : { cause })
-    })
-  })
-
-const runTask = (task: TaskName, payload: unknown): Effect.Effect<unknown, unknown> =>
-  Effect.gen(function*() {
-    if (findTask(task.module, task.name) === undefined) {
-      yield* Effect.tryPromise({
-        try: () => import(task.module) as Promise<unknown>,
-        catch: (cause) => notFound(task, cause)
-      })
-    }
-    const definition = findTask(task.module, task.name)
-    if (definition === undefined) return yield* notFound(task)
-    return definition.kind === "sync" ? definition.handler(payload) : yield* definition.handler(payload)
-  })
+import { ProcessError } from "../../ProcessError.ts"
+import { define } from "./definition.ts"
+import type { Around } from "./definition.ts"
+import { hostedSchema } from "./hosted.ts"
+import { barrierGroup, makeHostedBarrier } from "./ready/barrier.ts"
+import { makeWaiters, waitersGroup } from "./ready/condition.ts"
+import { exclusively } from "./ready/exclusively.ts"
+import { aroundUpdates, failure } from "./ready/failure.ts"
+import { makeMemory, memoryGroup } from "./ready/memory.ts"
+import { makeNamespace, namespaceGroup } from "./ready/namespace.ts"
+import { aroundPool, makeHostedPool, poolGroup } from "./ready/pool.ts"
+import { Objects } from "./ready/service.ts"
+import type { Giving, Kind, ObjectsService } from "./ready/service.ts"
+import { NamedTask, runTask } from "./ready/task.ts"
+import type { TaskName } from "./ready/task.ts"
 
 // ---------------------------------------------------------------------------------------------------- kinds
 
@@ -69,8 +38,8 @@ const ref = RpcGroup.make(
   Rpc.make("get", { success: value, error }),
   Rpc.make("set", { payload: value, error }),
   Rpc.make("getAndSet", { payload: value, success: value, error }),
-  Rpc.make("update", { payload: NamedTask, success: value, error: Schema.Unknown }),
-  Rpc.make("updateWith", { payload: Schema.Tuple([NamedTask, value]), success: value, error: Schema.Unknown })
+  Rpc.make("update", { payload: NamedTask, success: value, error: failure }),
+  Rpc.make("updateWith", { payload: Schema.Tuple([NamedTask, value]), success: value, error: failure })
 )
 
 const map = RpcGroup.make(
@@ -83,7 +52,7 @@ const map = RpcGroup.make(
   Rpc.make("size", { success: Schema.Number, error }),
   Rpc.make("entries", { success: Schema.Array(Schema.Tuple([value, value])), error }),
   Rpc.make("clear", { error }),
-  Rpc.make("update", { payload: Schema.Tuple([value, NamedTask]), success: value, error: Schema.Unknown })
+  Rpc.make("update", { payload: Schema.Tuple([value, NamedTask]), success: value, error: failure })
 )
 
 const list = RpcGroup.make(
@@ -99,7 +68,7 @@ const list = RpcGroup.make(
   Rpc.make("slice", { payload: Schema.Tuple([Schema.Number, Schema.Number]), success: Schema.Array(value), error }),
   Rpc.make("values", { success: Schema.Array(value), error }),
   Rpc.make("clear", { error }),
-  Rpc.make("update", { payload: Schema.Tuple([Schema.Number, NamedTask]), success: value, error: Schema.Unknown })
+  Rpc.make("update", { payload: Schema.Tuple([Schema.Number, NamedTask]), success: value, error: failure })
 )
 
 const set = RpcGroup.make(
@@ -130,23 +99,10 @@ const event = RpcGroup.make(
 const module = import.meta.url
 
 /** Of each kind: its name, its group, and what makes one of it. */
-const hosted = (kind: string, methods: unknown): Schema.Codec<object> => {
-  const schema = Schema.declare((u: unknown): u is object => typeof u === "object" && u !== null)
-  setHosted(schema, define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined)) // types are erased
-  return schema
-}
+const hosted = (kind: Kind, methods: unknown, around?: Around): Schema.Codec<object> =>
+  hostedSchema(define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined, around)) // types are erased
 
-type Make = (initial: never) => Effect.Effect<object>
-
-/** What changes it waits for each other: a task may take its time. */
-const exclusively = Effect.map(
-  Semaphore.make(1),
-  (one) => <A, E>(body: () => Effect.Effect<A, E> | A) =>
-    one.withPermits(1)(Effect.suspend((): Effect.Effect<A, E> => {
-      const result = body()
-      return Effect.isEffect(result) ? result as Effect.Effect<A, E> : Effect.succeed(result as A) // it is what it is
-    }))
-)
+type Make = (initial: never) => Effect.Effect<object, ProcessError, Scope.Scope>
 
 const now = <A>(body: () => A) => Effect.sync(body)
 
@@ -309,28 +265,21 @@ const makeEvent: Make = (isSet: boolean) =>
   })
 
 const kinds = {
-  ref: { schema: hosted("ref", ref), make: makeRef },
-  map: { schema: hosted("map", map), make: makeMap },
-  list: { schema: hosted("list", list), make: makeList },
+  ref: { schema: hosted("ref", ref, aroundUpdates), make: makeRef },
+  map: { schema: hosted("map", map, aroundUpdates), make: makeMap },
+  list: { schema: hosted("list", list, aroundUpdates), make: makeList },
   set: { schema: hosted("set", set), make: makeSet },
   queue: { schema: hosted("queue", queue), make: makeQueue },
   semaphore: { schema: hosted("semaphore", semaphore), make: makeSemaphore },
-  event: { schema: hosted("event", event), make: makeEvent }
-} satisfies Readonly<Record<string, { readonly schema: Schema.Codec<object>; readonly make: Make }>>
-
-export type Kind = keyof typeof kinds
+  event: { schema: hosted("event", event), make: makeEvent },
+  waiters: { schema: hosted("waiters", waitersGroup), make: () => makeWaiters },
+  barrier: { schema: hosted("barrier", barrierGroup), make: makeHostedBarrier },
+  namespace: { schema: hosted("namespace", namespaceGroup, aroundUpdates), make: makeNamespace },
+  pool: { schema: hosted("pool", poolGroup, aroundPool), make: makeHostedPool },
+  memory: { schema: hosted("memory", memoryGroup), make: () => makeMemory }
+} satisfies Readonly<Record<Kind, { readonly schema: Schema.Codec<object>; readonly make: Make }>>
 
 // ---------------------------------------------------------------------------------------------------- the service
-
-/** What is asked for: by those who give the same name, the same object. */
-export interface Wanted {
-  readonly name: string | undefined
-  readonly initial: unknown
-}
-
-type Giving = (wanted: Wanted) => Effect.Effect<object, ProcessError, Scope.Scope>
-
-export type ObjectsService = Readonly<Record<Kind, Giving>>
 
 const Wanted = Schema.Struct({ name: Schema.UndefinedOr(Schema.String), initial: Schema.Unknown })
 
@@ -346,12 +295,13 @@ const makeObjects: Effect.Effect<ObjectsService, never, Scope.Scope> = Effect.ge
   const initials = new Map<string, unknown>()
   const named = yield* RcMap.make({
     lookup: (key: string) => {
-      const kind = kinds[key.slice(0, key.indexOf(" ")) as Kind] // as it is written below
+      const kind: { readonly make: Make } = kinds[key.slice(0, key.indexOf(" ")) as Kind] // as it is written below
       return Effect.suspend(() => kind.make(initials.get(key) as never)) // the constructors say what it is
     }
   })
   const give = (kind: Kind): Giving => ({ initial, name }) => {
-    if (name === undefined) return kinds[kind].make(initial as never) // as above
+    const { make }: { readonly make: Make } = kinds[kind]
+    if (name === undefined) return make(initial as never) // as above
     const key = `${kind} ${name}`
     return Effect.suspend(() => {
       initials.set(key, initial)
@@ -362,4 +312,4 @@ const makeObjects: Effect.Effect<ObjectsService, never, Scope.Scope> = Effect.ge
   return service as ObjectsService // of every kind
 })
 
-export const layerObjects = <I>(tag: Context.Key<I, ObjectsService>): Layer.Layer<I> => Layer.effect(tag, makeObjects)
+export const layerObjects: Layer.Layer<Objects> = Layer.effect(Objects, makeObjects)
