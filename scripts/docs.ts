@@ -28,7 +28,7 @@ interface Fence {
 
 const documents = (): ReadonlyArray<string> => {
   const parts = process.argv.slice(2)
-  return globSync(["README.md", "docs/**/*.md", "src/*.ts", "src/internal/manager/ready/*.ts"], { cwd: root })
+  return globSync(["README.md", "docs/**/*.md", "src/*.ts", "src/internal/ready/*.ts"], { cwd: root })
     .map((file) => file.replaceAll("\\", "/"))
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
     .toSorted()

@@ -23,6 +23,7 @@ const floors: Record<string, number> = {
   "internal/handles": 1,
   "internal/line": 1,
   "internal/listener": 1,
+  "internal/manager": 1,
   "internal/sync": 1,
   Connection: 2,
   Pipe: 2,
@@ -44,8 +45,8 @@ const floors: Record<string, number> = {
   WorkerPlatform: 4,
   Pool: 5,
   Manager: 5,
-  "internal/manager": 5,
   "internal/pool": 5,
+  "internal/ready": 5,
   ClusterPool: 6,
   ProgressBar: 6,
   index: 7

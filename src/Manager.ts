@@ -74,6 +74,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
@@ -85,7 +86,7 @@ import type * as Stream from "effect/Stream"
 import * as Connection from "./Connection.ts"
 import { definitionName, moduleUrl } from "./internal/codec/registry.ts"
 import { ProxyTypeId } from "./internal/handles/manager.ts"
-import type { Reference } from "./internal/handles/manager.ts"
+import type { ProxyHandle, Reference } from "./internal/handles/manager.ts"
 import { checkedAddress, checkedDeadline, checkedLimit, checkedTerms } from "./internal/listener/options.ts"
 import { serve as serveDefinition } from "./internal/manager/boot.ts"
 import { linkIn, lostCall, makeWay, newKey, usualSilenceMillis, wishFor } from "./internal/manager/connect.ts"
@@ -95,21 +96,21 @@ import type { Definition, Server } from "./internal/manager/definition.ts"
 import type { Callee } from "./internal/manager/callee.ts"
 import { proxyOf } from "./internal/manager/callee.ts"
 import { hostedSchema } from "./internal/manager/hosted.ts"
-import { layerObjects as readyObjects, objectsGroup } from "./internal/manager/ready.ts"
-import { barrier } from "./internal/manager/ready/barrier.ts"
-import type { HostedBarrier } from "./internal/manager/ready/barrier.ts"
-import { condition, notify, notifyAll, wait, waitFor } from "./internal/manager/ready/condition.ts"
-import type { HostedCondition, HostedWaiters } from "./internal/manager/ready/condition.ts"
-import { holding } from "./internal/manager/ready/holding.ts"
-import type { HostedSemaphore } from "./internal/manager/ready/holding.ts"
-import { memory } from "./internal/manager/ready/memory.ts"
-import type { HostedMemory } from "./internal/manager/ready/memory.ts"
-import { namespace, struct } from "./internal/manager/ready/namespace.ts"
-import type { HostedNamespace, Struct } from "./internal/manager/ready/namespace.ts"
-import { pool } from "./internal/manager/ready/pool.ts"
-import type { HostedPool } from "./internal/manager/ready/pool.ts"
-import { ask, Objects } from "./internal/manager/ready/service.ts"
-import type { Made, ObjectOptions, ObjectsService } from "./internal/manager/ready/service.ts"
+import { layerObjects as readyObjects, objectsGroup } from "./internal/ready/objects.ts"
+import { barrier } from "./internal/ready/barrier.ts"
+import type { HostedBarrier } from "./internal/ready/barrier.ts"
+import { condition, notify, notifyAll, wait, waitFor } from "./internal/ready/condition.ts"
+import type { HostedCondition, HostedWaiters } from "./internal/ready/condition.ts"
+import { holding, holdingIfAvailable } from "./internal/ready/holding.ts"
+import type { HostedSemaphore } from "./internal/ready/holding.ts"
+import { memory } from "./internal/ready/memory.ts"
+import type { HostedMemory } from "./internal/ready/memory.ts"
+import { namespace, struct } from "./internal/ready/namespace.ts"
+import type { HostedNamespace, Struct } from "./internal/ready/namespace.ts"
+import { pool } from "./internal/ready/pool.ts"
+import type { HostedPool } from "./internal/ready/pool.ts"
+import { ask, Objects } from "./internal/ready/service.ts"
+import type { Made, ObjectOptions, ObjectsService } from "./internal/ready/service.ts"
 import {
   list,
   listSchema,
@@ -121,7 +122,7 @@ import {
   refSchema,
   set,
   setSchema
-} from "./internal/manager/ready/values.ts"
+} from "./internal/ready/values.ts"
 import type {
   HostedList,
   HostedMap,
@@ -131,7 +132,7 @@ import type {
   Key,
   KeyedOptions,
   ValueOptions
-} from "./internal/manager/ready/values.ts"
+} from "./internal/ready/values.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { shareLink } from "./internal/manager/travel.ts"
 import { timeMillisOr } from "./internal/start/checks.ts"
@@ -178,6 +179,56 @@ export const isManager = (u: unknown): u is Manager<never, never, unknown, unkno
  * @since 0.1.0
  */
 export const isProxy = (u: unknown): boolean => hasProperty(u, ProxyTypeId)
+
+/**
+ * Holds the object of a proxy in its server, until the scope ends: whatever becomes of those who have sent it.
+ *
+ * **When to use**
+ *
+ * Whoever keeps a proxy that came in a payload or a message for longer than the task or the call in which it came. It is
+ * held here anyway as long as it is in sight, but nobody can say when it is seen that it is not, nor, before its first call
+ * has been answered, that it is held already.
+ *
+ * **Details**
+ *
+ * - It completes when the server has said so, and fails with `Closed` where nobody has held it any more, and as calls fail that
+ *   lose their connection.
+ * - Over a connection that is lost and made again it goes on, as for an object that a method has given.
+ * - The proxy of the manager itself is there as long as its server: nothing has to be held.
+ *
+ * **Gotchas**
+ *
+ * What is no proxy is a `TypeError` defect.
+ *
+ * **Example** (A task that keeps what it was sent)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Manager, Task } from "effect-multiprocessing"
+ *
+ * export const report = Task.make("report", {
+ *   module: import.meta.url,
+ *   handler: (counts: Manager.HostedMap<string, number>) =>
+ *     Effect.scoped(Effect.gen(function*() {
+ *       const held = yield* Manager.hold(counts)
+ *       return yield* held.size()
+ *     }))
+ * })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const hold = <S extends object>(proxy: S): Effect.Effect<S, ProcessError, Scope.Scope> =>
+  Effect.suspend(() => {
+    if (!hasProperty(proxy, ProxyTypeId)) {
+      throw new TypeError(
+        "Manager.hold: this is no proxy. Give it an object that a manager's method has given, or a copy of one."
+      )
+    }
+    const holding = (proxy as unknown as ProxyHandle)[ProxyTypeId]() as Effect.Effect<void, ProcessError, Scope.Scope>
+    return Effect.as(holding, proxy) // it is the proxy's own
+  })
 
 // ---------------------------------------------------------------------------------------------------- types
 
@@ -311,8 +362,9 @@ export const make = <I, S, Methods extends Rpc.Any, E = never, R extends Process
  *
  * - The method needs a `Scope`, on both sides. In the server it is the object's: what is acquired in it is released when the
  *   object is dropped. For the caller it is how long the object is held.
- * - A proxy that is sent elsewhere is held there too, until it is no longer in sight there, or that process ends. The server
- *   drops an object when nobody holds it: calls of it fail with `Closed` then.
+ * - A proxy that is sent elsewhere is held there too, as long as it is in sight there, or one of its methods, and by its calls
+ *   that run, until that process ends. {@link hold} holds it for a scope. The server drops an object when nobody holds it: calls
+ *   of it fail with `Closed` then, also those that are under way.
  *
  * **Gotchas**
  *
@@ -566,7 +618,6 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
     object: undefined,
     link,
     server: reference,
-    returns: true,
     whyLost: (method) => Effect.succeed(lostCall(definition, method, reference))
   })
 })
@@ -732,12 +783,17 @@ export const semaphore = (permits: number, options?: ObjectOptions): Made<Hosted
  * @category ready-made
  * @since 0.1.0
  */
-export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => semaphore(1, options)
+export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => ask("lock", 1, options)
 
 /**
  * Runs an effect while it holds so many permits. They come back when it ends, when it is interrupted, and when its process
  * dies. An effect that loses its server is interrupted, and fails with what became of that.
  *
+ * **Details**
+ *
+ * It waits for them interruptibly: whoever is interrupted, or has waited for as long as it wanted to, has left the line.
+ *
+ * @see {@link withPermitsIfAvailable} to do without, rather than wait
  * @category combinators
  * @since 0.1.0
  */
@@ -756,6 +812,26 @@ export const withPermits: {
     : holding(self, permits, effect)) as never // what the one or the other call shape promises
 
 /**
+ * Like {@link withPermits}, but does not wait: `None` when there are not so many, and the effect has not run.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withPermitsIfAvailable: {
+  (self: HostedSemaphore, permits: number): <A, E, R>(
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<Option.Option<A>, E | ProcessError, R>
+  <A, E, R>(
+    self: HostedSemaphore,
+    permits: number,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
+} = <A, E, R>(self: HostedSemaphore, permits: number, effect?: Effect.Effect<A, E, R>) =>
+  (effect === undefined
+    ? (later: Effect.Effect<A, E, R>) => holdingIfAvailable(self, permits, later)
+    : holdingIfAvailable(self, permits, effect)) as never // as above
+
+/**
  * Runs an effect while it holds the lock: {@link withPermits} with one.
  *
  * @category combinators
@@ -768,3 +844,22 @@ export const withLock: {
   (effect === undefined
     ? (later: Effect.Effect<A, E, R>) => holding(self, 1, later)
     : holding(self, 1, effect)) as never // as above
+
+/**
+ * Like {@link withLock}, but does not wait: `None` when the lock is held, and the effect has not run.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withLockIfAvailable: {
+  (
+    self: HostedSemaphore
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Option.Option<A>, E | ProcessError, R>
+  <A, E, R>(
+    self: HostedSemaphore,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
+} = <A, E, R>(self: HostedSemaphore, effect?: Effect.Effect<A, E, R>) =>
+  (effect === undefined
+    ? (later: Effect.Effect<A, E, R>) => holdingIfAvailable(self, 1, later)
+    : holdingIfAvailable(self, 1, effect)) as never // as above

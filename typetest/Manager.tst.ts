@@ -1,5 +1,5 @@
-import { Context, Schema } from "effect"
-import type { Effect, Layer, Scope, Stream } from "effect"
+import { Context, Effect, Schema } from "effect"
+import type { Layer, Option, Scope, Stream } from "effect"
 import { Rpc, RpcGroup } from "effect/rpc"
 import { describe, expect, it } from "tstyche"
 import { Manager } from "../src/index.ts"
@@ -58,6 +58,23 @@ describe("Manager", () => {
     expect<Manager.Service<typeof open>["open"]>().type.toBe<
       (payload: string) => Effect.Effect<typeof Cursor.Type, never, Scope.Scope>
     >()
+  })
+
+  it("holds a proxy for a scope, as what it is", () => {
+    const Cursor = Manager.hosted("Cursor", { module, methods: RpcGroup.make(add) })
+    expect(Manager.hold(Cursor.Type)).type.toBe<Effect.Effect<typeof Cursor.Type, Failed, Scope.Scope>>()
+    expect(Manager.hold).type.not.toBeCallableWith(1)
+  })
+
+  it("gives an Option where it does not wait", () => {
+    const use: Effect.Effect<number, "failed"> = Effect.succeed(1)
+    const lock = null as unknown as Manager.HostedSemaphore
+    type Perhaps = Effect.Effect<Option.Option<number>, Failed | "failed">
+    expect(Manager.withLockIfAvailable(lock, use)).type.toBe<Perhaps>()
+    expect(Manager.withLockIfAvailable(lock)(use)).type.toBe<Perhaps>()
+    expect(Manager.withPermitsIfAvailable(lock, 2, use)).type.toBe<Perhaps>()
+    expect(Manager.withPermitsIfAvailable(lock, 2)(use)).type.toBe<Perhaps>()
+    expect(Manager.withLock(lock, use)).type.toBe<Effect.Effect<number, Failed | "failed">>()
   })
 
   it("has ready-made objects", () => {

@@ -1,12 +1,16 @@
 /** The laws of the ready-made objects of a manager, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { Manager, Process } from "../../src/index.ts"
+import { Deferred, Effect, Exit, Fiber, Option } from "effect"
+import type { Scope } from "effect"
+import { Manager, Process, SharedLock } from "../../src/index.ts"
+import type { ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
-import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
+import { bounded, defectOf, moment, nextTurn, numbers, reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
+
+type Asking = Manager.Objects | Scope.Scope
 
 const withObjects = <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.provide(use, Manager.layerObjects())
 
@@ -30,6 +34,34 @@ export const suite = ({ claims, layer, name }: Method): void => {
         yield* sums
         assert.strictEqual(yield* ref.get(), 60)
       })))
+
+    law(
+      "an update takes, gives and fails with what the schemas of its task say",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const ref = yield* Manager.ref(1)
+          const list = yield* Manager.list([1])
+          const map = yield* Manager.map<string, T.Spot>([["a", new T.Spot({ x: 1, y: 1 })]])
+          const spot = yield* Manager.ref(new T.Spot({ x: 0, y: 5 }))
+          for (const update of [ref.update(T.refuseAsClass), list.update(0, T.refuseAsClass)]) {
+            const error = yield* Effect.flip(update)
+            assert.instanceOf(error, T.Overdrawn)
+            assert.strictEqual((error as T.Overdrawn).by, 1)
+          }
+          // the first was sent, and has lost its class; the second was made there
+          for (const x of [1, 2]) {
+            const moved = yield* spot.update(T.moveRight)
+            assert.instanceOf(moved, T.Spot)
+            assert.deepStrictEqual(moved, new T.Spot({ x, y: 5 }))
+          }
+          assert.instanceOf(yield* map.update("a", T.moveRight as never), T.Spot)
+          assert.strictEqual(yield* list.update(7, T.increment), undefined)
+          const text = yield* Manager.ref("no spot")
+          assert.strictEqual(reasonOf(yield* Effect.exit(text.update(T.moveRight as never)))._tag, "CodecFailed")
+          const lost = { ...T.increment, module: "file:///nowhere.ts" } as typeof T.increment
+          assert.strictEqual(reasonOf(yield* Effect.exit(ref.update(lost)))._tag, "TaskNotFound")
+        }))
+    )
 
     law("a map does what a Map does", () =>
       withObjects(Effect.gen(function*() {
@@ -99,11 +131,78 @@ export const suite = ({ claims, layer, name }: Method): void => {
         }))
     )
 
+    law(
+      "a value whose taker gives up, at whatever moment, is the next one's, once and in its place",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const queue = yield* Manager.queue<number>()
+          const count = 300
+          const seen: Array<number> = []
+          const keep = (value: number) => Effect.sync(() => seen.push(value))
+          for (const i of numbers(count)) {
+            const take = i % 4 === 3 ?
+              Effect.flatMap(queue.poll(), ([value]) => value === undefined ? Effect.void : keep(value)) : //
+              Effect.flatMap(queue.take(), keep)
+            const taking = yield* Effect.forkChild(take, { startImmediately: true })
+            yield* Effect.andThen(i % 2 === 0 ? moment(i % 5) : Effect.void, queue.offer(i))
+            yield* Effect.raceFirst(Fiber.await(taking), moment(i % 17))
+            yield* Fiber.interrupt(taking)
+          }
+          yield* Effect.repeat(Effect.tap(queue.poll(), (some) => Effect.forEach(some, keep)), {
+            until: (some) => some.length === 0
+          })
+          assert.deepStrictEqual(seen, numbers(count))
+        }))
+    )
+
+    law(
+      "a value that cannot cross any more fails one take, and holds up nobody",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const queue = yield* Manager.queue<unknown>()
+          yield* Effect.scoped(Effect.flatMap(SharedLock.make(), queue.offer))
+          yield* queue.offer(2)
+          assert.strictEqual(reasonOf(yield* Effect.exit(queue.take()))._tag, "Closed")
+          assert.strictEqual(yield* queue.take().pipe(bounded("a value")), 2)
+        }))
+    )
+
+    law("an offer that is given up is in, or it is not", () =>
+      withObjects(Effect.gen(function*() {
+        const queue = yield* Manager.queue<number>({ capacity: 1 })
+        yield* queue.offer(0)
+        const offering = yield* Effect.forkChild(queue.offer(1), { startImmediately: true })
+        yield* queue.size()
+        yield* Fiber.interrupt(offering)
+        const next = yield* Effect.forkChild(queue.offer(2), { startImmediately: true })
+        assert.strictEqual(yield* queue.take(), 0)
+        yield* Fiber.join(next)
+        assert.strictEqual(yield* queue.take(), 2)
+        assert.deepStrictEqual(yield* queue.poll(), [])
+      })))
+
+    law(
+      "a take and a wait with a time limit leave nothing behind in the server",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const queue = yield* Manager.queue<number>()
+          const event = yield* Manager.event()
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.timeout(queue.take(), 1))))
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.timeout(event.wait(), 1))))
+          yield* queue.offer(1)
+          assert.strictEqual(yield* queue.take(), 1)
+          yield* event.set()
+          yield* event.wait()
+        }))
+    )
+
     law("an event lets pass who waits for it", () =>
       withObjects(Effect.gen(function*() {
         const event = yield* Manager.event()
+        // calls of one process arrive in their order: it waits before it is asked, and before it is set
+        const waiting = yield* Effect.forkChild(event.wait(), { startImmediately: true })
         assert.isFalse(yield* event.isSet())
-        const waiting = yield* Effect.forkChild(event.wait())
+        assert.isUndefined(waiting.pollUnsafe())
         yield* event.set()
         yield* Fiber.join(waiting).pipe(bounded("the end of a wait"))
         assert.isTrue(yield* event.isSet())
@@ -161,17 +260,162 @@ export const suite = ({ claims, layer, name }: Method): void => {
         }))
     )
 
-    law("the same name is the same object, as long as somebody holds it", () =>
-      withObjects(Effect.gen(function*() {
-        yield* Effect.scoped(Effect.gen(function*() {
-          const one = yield* Manager.ref(1, { name: "count" })
-          yield* one.set(2)
-          const two = yield* Effect.scoped(Effect.flatMap(Manager.ref(9, { name: "count" }), (ref) => ref.get()))
-          assert.strictEqual(two, 2)
+    law(
+      "the same name is the same object of its kind, as long as somebody holds it",
+      () =>
+        withObjects(Effect.gen(function*() {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const one = yield* Manager.ref(1, { name: "count" })
+            yield* one.set(2)
+            const two = yield* Effect.scoped(Effect.flatMap(Manager.ref(9, { name: "count" }), (ref) => ref.get()))
+            assert.strictEqual(two, 2)
+            const queue = yield* Manager.queue<number>({ name: "count" })
+            assert.strictEqual(yield* queue.size(), 0)
+          }))
+          const anew = yield* Manager.ref(9, { name: "count" })
+          assert.strictEqual(yield* anew.get(), 9)
         }))
+    )
+
+    law("a lock and a semaphore of one name are two", () =>
+      withObjects(Effect.gen(function*() {
+        const lock = yield* Manager.lock({ name: "both" })
+        const semaphore = yield* Manager.semaphore(2, { name: "both" })
+        const both = yield* Manager.withLock(lock, Manager.withPermits(semaphore, 2, Effect.succeed("both")))
+        assert.strictEqual(both, "both")
+        const again = yield* Manager.lock({ name: "both" })
+        assert.deepStrictEqual(
+          yield* Manager.withLock(lock, Manager.withLockIfAvailable(again, Effect.void)),
+          Option.none()
+        )
+      })))
+
+    law("whoever asks for a name with another number is told so", () =>
+      withObjects(Effect.gen(function*() {
+        yield* Manager.semaphore(2, { name: "two" })
+        yield* Manager.semaphore(2, { name: "two" })
+        yield* Manager.queue({ name: "two", capacity: 2 })
+        const asked = [
+          [Manager.semaphore(3, { name: "two" }), "Manager.semaphore: \"two\" has permits: 2"],
+          [Manager.queue({ name: "two", capacity: 3 }), "Manager.queue: \"two\" has a capacity of 2"],
+          [Manager.queue({ name: "two" }), "Manager.queue: \"two\" has a capacity of 2"]
+        ] as const
+        for (const [ask, words] of asked) {
+          const defect = defectOf(yield* Effect.exit(Effect.asVoid<object, ProcessError.ProcessError, Asking>(ask)))
+          assert.instanceOf(defect, RangeError)
+          assert.include((defect as Error).message, words)
+        }
+      })))
+
+    law("whoever has waited for long enough for permits has left the line", () =>
+      withObjects(Effect.gen(function*() {
+        const lock = yield* Manager.lock()
+        const gate = Deferred.makeUnsafe<void>()
+        const held = Deferred.makeUnsafe<void>()
+        const holder = yield* Effect.forkChild(
+          Manager.withLock(lock, Effect.andThen(Deferred.succeed(held, undefined), Deferred.await(gate)))
+        )
+        yield* Deferred.await(held)
+        const late = yield* Effect.exit(Effect.timeout(Manager.withLock(lock, Effect.die("it ran")), 20))
+        assert.include(String(late), "TimeoutError")
+        const next = yield* Effect.forkChild(Manager.withLock(lock, Effect.succeed("next")))
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(holder)
+        assert.strictEqual(yield* Fiber.join(next).pipe(bounded("a lock")), "next")
+      })))
+
+    law("permits come back from whoever gives up, at whatever moment", () =>
+      withObjects(Effect.gen(function*() {
+        const semaphore = yield* Manager.semaphore(2)
+        for (const i of numbers(100)) {
+          const use = (count: number) =>
+            i % 3 === 0
+              ? Effect.asVoid(Manager.withPermitsIfAvailable(semaphore, count, moment(i % 7)))
+              : Manager.withPermits(semaphore, count, moment(i % 7))
+          const some = yield* Effect.forEach([1, 2, 1], (count) =>
+            Effect.forkChild(use(count), { startImmediately: true }))
+          yield* moment(i % 11)
+          yield* Effect.forEach(some, Fiber.interrupt)
+        }
+        yield* Manager.withPermits(semaphore, 2, Effect.void).pipe(bounded("two permits"))
+      })))
+
+    law("whoever waits for an object that is dropped is told so", () =>
+      withObjects(Effect.gen(function*() {
+        const waits = yield* Effect.scoped(Effect.gen(function*() {
+          const queue = yield* Manager.queue<number>()
+          const full = yield* Manager.queue<number>({ capacity: 1 })
+          const event = yield* Manager.event()
+          const lock = yield* Manager.lock()
+          yield* full.offer(1)
+          const held = Deferred.makeUnsafe<void>()
+          const holds = Manager.withLock(lock, Effect.andThen(Deferred.succeed(held, undefined), Effect.never))
+          const holder = yield* Effect.forkDetach(holds)
+          yield* Deferred.await(held)
+          const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+            queue.take(),
+            full.offer(2),
+            event.wait(),
+            Manager.withLock(lock, Effect.never)
+          ]
+          const waits = yield* Effect.forEach(calls, (call) => Effect.forkDetach(call, { startImmediately: true }))
+          // it comes after them
+          yield* event.isSet()
+          return [holder, ...waits]
+        }))
+        for (const wait of waits) {
+          assert.strictEqual(reasonOf(yield* Fiber.await(wait).pipe(bounded("the end of a wait")))._tag, "Closed")
+        }
+      })))
+
+    law("what is not available now is None, and nothing has run", () =>
+      withObjects(Effect.gen(function*() {
+        const semaphore = yield* Manager.semaphore(2)
+        const lock = yield* Manager.lock()
+        const one = Manager.withPermitsIfAvailable(semaphore, 1, Effect.succeed("in"))
+        const both = Manager.withPermitsIfAvailable(semaphore, 2, Effect.succeed("in"))
+        assert.deepStrictEqual(yield* both, Option.some("in"))
+        assert.deepStrictEqual(
+          yield* Manager.withPermits(semaphore, 1, Effect.all([one, both])),
+          [Option.some("in"), Option.none()]
+        )
+        assert.deepStrictEqual(yield* both, Option.some("in"))
+        const never = Manager.withLockIfAvailable(lock)(Effect.die("it ran"))
+        assert.deepStrictEqual(yield* Manager.withLock(lock, never), Option.none())
+        const child = yield* Process.start(T.triesLock, lock)
+        assert.isTrue(yield* Process.join(child))
+        const other = yield* Manager.withLock(lock, started(Process.start(T.triesLock, lock)))
+        assert.isFalse(other)
+        assert.include(
+          (defectOf(yield* Effect.exit(Manager.withPermitsIfAvailable(semaphore, 3, Effect.void))) as Error).message,
+          "A hosted semaphore of 2 permits cannot give"
+        )
       })))
 
     if (claims.signals) {
+      // one that is written at once, and one that the other side would have to read before it is
+      for (const size of [1, 8 * 1024 * 1024]) {
+        law(
+          `a value of ${size} bytes that was on its way to a process that is killed is the next one's`,
+          () =>
+            withObjects(Effect.gen(function*() {
+              const events = yield* makeEvents
+              const queue = yield* Manager.queue<Uint8Array>()
+              const child = yield* Process.start(T.takesStopped, { queue, path: events.path }, { daemon: true })
+              yield* events.until("takes")
+              yield* queue.offer(new Uint8Array(size).fill(1))
+              // it was handed to the child, which has stopped
+              while ((yield* queue.size()) > 0) yield* nextTurn
+              yield* queue.offer(new Uint8Array(1).fill(2))
+              yield* Process.kill(child)
+              yield* Process.exited(child)
+              const both = [yield* queue.take().pipe(bounded("a value")), yield* queue.take().pipe(bounded("another"))]
+              assert.deepStrictEqual(both.map(([first]) => first).sort(), [1, 2])
+              assert.deepStrictEqual(yield* queue.poll(), [])
+            }))
+        )
+      }
+
       law("a lock whose holder is killed is free", () =>
         withObjects(Effect.gen(function*() {
           const events = yield* makeEvents

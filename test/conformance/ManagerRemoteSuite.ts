@@ -1,11 +1,12 @@
 /** The laws of managers that are a program of their own, over a path and over TCP. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { createServer } from "node:net"
 import type { Socket } from "node:net"
 import { Connection, Listener, Manager, Pipe, Process, StartMethod } from "../../src/index.ts"
+import type { ProcessError, Task } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
-import { bounded, reasonOf } from "./assertions.ts"
+import { bounded, defectOf, moment, numbers, reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import { addressOf, isDone } from "./ListenerSuite.ts"
@@ -26,7 +27,11 @@ const served = (kind: Kind, leaseTimeout?: number) =>
 export interface Way {
   readonly address: Listener.Address
   readonly cut: () => void
-  readonly close: () => void
+  /** From now on it lets nobody in. */
+  readonly shut: () => void
+  readonly reopen: () => void
+  /** Completes when so many were not let in, since it was shut. */
+  readonly refused: (count: number) => Effect.Effect<void>
   /** Says something to the clients, as if it came from the server. */
   readonly say: (text: string) => void
   /** What the server says waits here, until it is let go. */
@@ -35,14 +40,23 @@ export interface Way {
 }
 
 /** A way to an address that can be cut; it begins at a port, or at a path. */
-export const wayTo = (address: Listener.Address, from?: { readonly path: string }) =>
+export const wayTo = (address: Listener.Address, from?: Listener.Address) =>
   Effect.acquireRelease(
-    Effect.callback<Way>(
+    Effect.callback<Way & { readonly close: () => void }>(
       (resume) => {
         const sockets = new Set<Socket>()
         const clients = new Set<Socket>()
         const servers = new Set<Socket>()
+        const waits = new Set<() => void>()
+        let isShut = false
+        let refused = 0
+        const refuse = (socket: Socket): void => {
+          socket.destroy()
+          refused++
+          for (const check of waits) check()
+        }
         const server = createServer((socket) => {
+          if (isShut) return refuse(socket)
           const further = "path" in address ? undefined : address
           const there = new (socket.constructor as new() => Socket)().connect(
             further ?? { path: (address as { readonly path: string }).path }
@@ -65,26 +79,55 @@ export const wayTo = (address: Listener.Address, from?: { readonly path: string 
           for (const socket of sockets) socket.destroy()
           for (const all of [sockets, clients, servers]) all.clear()
         }
-        const where = from ?? { port: 0, host: "127.0.0.1" }
-        server.listen(where, () => {
+        const way = {
+          cut,
+          close: () => {
+            server.close()
+            cut()
+          },
+          shut: () => {
+            isShut = true
+            refused = 0
+            cut()
+          },
+          reopen: () => {
+            isShut = false
+          },
+          refused: (count: number) =>
+            Effect.callback<void>((resume) => {
+              const check = (): void => {
+                if (refused >= count) resume(Effect.void)
+              }
+              waits.add(check)
+              check()
+              return Effect.sync(() => waits.delete(check))
+            }).pipe(bounded(`${count} refused`)),
+          say: (text: string) => clients.forEach((client) => void client.write(text)),
+          hold: () => servers.forEach((server) => void server.pause()),
+          letGo: () => servers.forEach((server) => void server.resume())
+        }
+        const listening = (): void => {
           const bound = server.address()
-          const port = typeof bound === "object" ? bound!.port : 0
-          resume(Effect.succeed({
-            address: from ?? { host: "127.0.0.1", port },
-            cut,
-            close: () => {
-              server.close()
-              cut()
-            },
-            say: (text) => clients.forEach((client) => void client.write(text)),
-            hold: () => servers.forEach((server) => void server.pause()),
-            letGo: () => servers.forEach((server) => void server.resume())
-          }))
-        })
+          const at = typeof bound === "string" ? { path: bound } : { host: "127.0.0.1", port: bound!.port }
+          resume(Effect.succeed({ ...way, address: at }))
+        }
+        if (from !== undefined && "path" in from) server.listen(from.path, listening)
+        else server.listen(0, "127.0.0.1", listening)
       }
     ),
     ({ close }) => Effect.sync(close)
   )
+
+/** One that is opened now, and lost: when it is dropped, whoever has lost its connection before had to be back. */
+const timer = (address: Listener.Address) =>
+  Effect.gen(function*() {
+    const way = yield* wayTo(address)
+    const context = yield* Layer.build(
+      Manager.connect(T.bank, { address: way.address, authKey, schedule: Schedule.recurs(0) })
+    )
+    yield* Context.get(context, T.Bank).open("timer")
+    return way.shut
+  })
 
 export const aloneSuite = (kind: Kind): void => {
   const law = laws(StartMethod.layerInline, 20_000)
@@ -137,17 +180,68 @@ export const aloneSuite = (kind: Kind): void => {
             Effect.scoped(Effect.gen(function*() {
               const account = yield* bank.open("one")
               assert.strictEqual(yield* account.put(5), 5)
+              const events = yield* makeEvents
               const pending = yield* Effect.forkChild(Effect.exit(bank.until(7)))
-              yield* bank.live()
+              const other = yield* Effect.forkChild(Effect.exit(account.wait(events.path)))
+              yield* events.until("waits")
               way.cut()
               const exit = yield* Fiber.join(pending).pipe(bounded("the end of a call"))
               assert.isTrue(Exit.isFailure(exit))
+              const error = defectOf(exit) as ProcessError.ProcessError // its type has no place for it
+              assert.strictEqual(error.reason._tag, "Closed")
+              assert.strictEqual(reasonOf(yield* Fiber.join(other))._tag, "Closed")
               assert.strictEqual(yield* account.put(5), 10)
               assert.deepStrictEqual(yield* bank.live(), ["one"])
             })))
           yield* connected({ address, authKey }, (bank) => bank.until(0)).pipe(bounded("the end of an object"))
         })
     )
+
+    law(
+      "an object is held again as soon as the way is open, however often it was tried before",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* served(kind, 1500)
+          const way = yield* wayTo(address)
+          const options = { address: way.address, authKey, schedule: Schedule.recurs(0) }
+          yield* connected(options, (bank) =>
+            Effect.gen(function*() {
+              const account = yield* bank.open("one")
+              const lose = yield* timer(address)
+              way.shut()
+              yield* way.refused(3)
+              way.reopen()
+              lose()
+              yield* connected({ address, authKey }, (bank) => bank.until(1)).pipe(bounded("the end of an object"))
+              assert.deepStrictEqual(yield* bank.live(), ["one"])
+              assert.strictEqual(yield* account.put(1), 1)
+            }))
+        })
+    )
+
+    law("a value on its way over a connection that is cut is not lost", () =>
+      Effect.gen(function*() {
+        const { address } = yield* Manager.serve(Manager.objects, { address: yield* addressOf(kind), authKey })
+        const way = yield* wayTo(address)
+        const count = 200
+        const queueAt = (address: Listener.Address) =>
+          Effect.map(
+            Layer.build(Manager.connect(Manager.objects, { address, authKey })),
+            (context) => Effect.provide(Manager.queue<number>({ name: "jobs" }), context)
+          ).pipe(Effect.flatten)
+        const near = yield* queueAt(address)
+        const far = yield* queueAt(way.address)
+        yield* Effect.forEach(numbers(count), near.offer, { concurrency: "unbounded" })
+        const seen = new Set<number>()
+        for (let i = 0; seen.size < count; i++) {
+          const taking = yield* Effect.forkChild(Effect.exit(far.take()), { startImmediately: true })
+          if (i % 2 === 0) yield* Effect.andThen(moment(i % 13), Effect.sync(way.cut))
+          const exit = yield* Fiber.join(taking).pipe(bounded(`value ${seen.size}`))
+          if (Exit.isSuccess(exit)) seen.add(exit.value)
+          else assert.strictEqual(reasonOf(exit)._tag, "Closed")
+        }
+        assert.strictEqual(yield* near.size(), 0)
+      }))
 
     law("who does not come back loses its objects after the leaseTimeout", () =>
       Effect.gen(function*() {
@@ -157,7 +251,7 @@ export const aloneSuite = (kind: Kind): void => {
         yield* connected({ address: way.address, authKey, schedule: Schedule.recurs(0) }, (bank) =>
           Effect.gen(function*() {
             yield* Scope.provide(bank.open("one"), scope)
-            way.close()
+            way.shut()
             yield* connected({ address, authKey }, (bank) =>
               bank.until(0)).pipe(bounded("the end of an object"))
           }))
@@ -167,6 +261,45 @@ export const aloneSuite = (kind: Kind): void => {
 
 export const suite = ({ claims, layer, name }: Method): void => {
   const law = laws(layer, 20_000)
+
+  describe(`Manager.connect from a child on ${name}`, () => {
+    law(
+      "holds again what it was sent, and what it has asked for, when its way is open again",
+      () =>
+        Effect.gen(function*() {
+          const address = yield* addressOf("a path")
+          yield* Manager.serve(T.bank, { address, authKey, leaseTimeout: 1500 })
+          const way = yield* wayTo(address, yield* addressOf("a path"))
+          const options = { address: way.address, authKey, schedule: Schedule.recurs(0) }
+          const events = yield* makeEvents
+          const outer = yield* Effect.scope
+          yield* connected(options, (bank) =>
+            Effect.gen(function*() {
+              const start = <P, A, E>(task: Task.Task<P, A, E, never>, payload: P) =>
+                Process.start(task, payload).pipe(Scope.provide(outer))
+              const children = yield* Effect.scoped(Effect.gen(function*() {
+                const account = yield* bank.open("sent")
+                const children = [
+                  yield* start(T.puts, { account, path: events.path }),
+                  yield* start(T.opens, { bank, path: events.path })
+                ]
+                yield* events.until("waits", 2)
+                return children
+              }))
+              const lose = yield* timer(address)
+              way.shut()
+              // some of them are not the children's
+              yield* way.refused(8)
+              way.reopen()
+              lose()
+              yield* connected({ address, authKey }, (bank) => bank.until(2)).pipe(bounded("the end of an object"))
+              assert.deepStrictEqual([...(yield* bank.live())].sort(), ["of a child", "sent"])
+              yield* Effect.forEach(children, Process.terminate)
+            }))
+        })
+    )
+  })
+
   if (!claims.signals) return
 
   describe(`Manager.serve in a program of its own on ${name}`, () => {

@@ -2,10 +2,11 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Formatter, Scope, Stream } from "effect"
 import { inspect } from "node:util"
-import { Manager, Process, ProcessError } from "../../src/index.ts"
+import { Manager, Pool, Process, ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
 import { bounded, defectOf, numbers, reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
+import { makeGate } from "./gate.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
@@ -366,6 +367,88 @@ export const suite = ({ claims, layer, name }: Method): void => {
           })
         ))
 
+      law(
+        "that is dropped fails the calls that are under way with Closed",
+        () =>
+          withBank((bank) =>
+            Effect.gen(function*() {
+              const events = yield* makeEvents
+              const calls = yield* Effect.scoped(Effect.gen(function*() {
+                const account = yield* bank.open("one")
+                const calls = yield* Effect.all([
+                  Effect.forkDetach(account.wait(events.path)),
+                  Effect.forkDetach(Stream.runDrain(account.watch(events.path)))
+                ])
+                yield* events.until("waits", 2)
+                return calls
+              }))
+              for (const call of calls) {
+                const exit = yield* Fiber.await(call).pipe(bounded("the end of a call"))
+                assert.strictEqual(reasonOf(exit)._tag, "Closed")
+              }
+              yield* events.until("interrupted", 2)
+            })
+          )
+      )
+
+      law(
+        "is held by whoever keeps a method of it, until that is out of sight",
+        () =>
+          withBank((bank) =>
+            Effect.gen(function*() {
+              const pool = yield* Pool.make({ processes: 1 })
+              yield* Effect.scoped(Effect.flatMap(bank.open("one"), (account) => Pool.apply(pool, T.keepsPut, account)))
+              assert.strictEqual(yield* Pool.apply(pool, T.usesPut, 2), 3)
+              yield* Pool.apply(pool, T.forgetsPut)
+              yield* bank.until(0).pipe(bounded("the end of an object"))
+            })
+          )
+      )
+
+      law("is held by the calls of it that run", () =>
+        withBank((bank) =>
+          Effect.gen(function*() {
+            const events = yield* makeEvents
+            yield* Effect.scoped(Effect.gen(function*() {
+              const pool = yield* Pool.make({ processes: 1 })
+              yield* Effect.scoped(Effect.gen(function*() {
+                const account = yield* bank.open("one")
+                yield* Pool.apply(pool, T.leavesCalls, { account, path: events.path })
+                yield* events.until("waits", 2)
+              }))
+              yield* Pool.apply(pool, T.collects)
+              assert.deepStrictEqual(yield* bank.live(), ["one"])
+              assert.notInclude(events.seen(), "interrupted")
+            }))
+            yield* bank.until(0).pipe(bounded("the end of an object"))
+          })
+        ))
+
+      law("is held by hold until its scope ends, in sight or not", () =>
+        withBank((bank) =>
+          Effect.gen(function*() {
+            const gate = yield* makeGate
+            const pool = yield* Pool.make({ processes: 1 })
+            const account = yield* Effect.scoped(Effect.gen(function*() {
+              const account = yield* bank.open("one")
+              yield* Pool.apply(pool, T.leavesHeld, { account, path: gate.path })
+              yield* gate.until(1)
+              return account
+            }))
+            yield* Pool.apply(pool, T.collects)
+            assert.strictEqual(yield* Effect.scoped(Effect.flatMap(Manager.hold(account), ({ put }) => put(3))), 3)
+            yield* gate.open
+            // its scope ends some time after that, in sight of nobody
+            yield* Effect.raceFirst(bank.until(0), Effect.forever(Pool.apply(pool, T.collects))).pipe(
+              bounded("the end of an object")
+            )
+            assert.strictEqual(reasonOf(yield* Effect.exit(Effect.scoped(Manager.hold(account))))._tag, "Closed")
+            assert.strictEqual(yield* Effect.scoped(Manager.hold(bank)), bank)
+            const defect = defectOf(yield* Effect.exit(Effect.scoped(Manager.hold({})))) as Error
+            assert.include(defect.message, "Manager.hold: this is no proxy")
+          })
+        ))
+
       law("travels, and is the same one there", () =>
         withBank((bank) =>
           Effect.scoped(Effect.gen(function*() {
@@ -408,12 +491,15 @@ export const suite = ({ claims, layer, name }: Method): void => {
       }
     })
 
-    law("used as a task's service needs no server twice", () =>
+    law("one layer is one server, however many use it; two are two", () =>
       Effect.gen(function*() {
-        const both = yield* Effect.all([
-          withCounter((counter) => counter.add(1)),
-          withCounter((counter) => counter.add(1))
-        ], { concurrency: 2 })
+        const add = Effect.flatMap(Counter, (counter) => counter.add(1))
+        const layer = Manager.layer(counters)
+        const users = Effect.all([add, add, add], { concurrency: 3 })
+        assert.deepStrictEqual([...(yield* Effect.provide(users, layer))].sort(), [1, 2, 3])
+        const both = yield* Effect.all([Effect.provide(add, layer), Effect.provide(add, Manager.layer(counters))], {
+          concurrency: 2
+        })
         assert.deepStrictEqual(both, [1, 1])
       }))
   })

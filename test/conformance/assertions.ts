@@ -24,3 +24,9 @@ export const bounded = (what: string, seconds = 15) => <A, E, R>(effect: Effect.
     duration: `${seconds} seconds`,
     orElse: () => Effect.die(new Error(`It did not happen in ${seconds} seconds: ${what}.`))
   })
+
+export const nextTurn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** So many steps, of which some are turns of the event loop: for what has to hold at whatever moment. */
+export const moment = (steps: number): Effect.Effect<void> =>
+  Effect.forEach(numbers(steps), (i) => i % 3 === 0 ? nextTurn : Effect.yieldNow, { discard: true })

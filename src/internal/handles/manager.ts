@@ -34,11 +34,15 @@ export interface ProxyData {
   readonly server: Reference
 }
 
-/** An Effect, or a Stream for those methods that give one. */
-export type Call = (method: string, payload: unknown, isStream: boolean) => unknown
+export interface Calls {
+  /** An Effect, or a Stream for those methods that give one. */
+  readonly call: (method: string, payload: unknown, isStream: boolean) => unknown
+  /** An Effect that holds the object for a scope. */
+  readonly hold: () => unknown
+}
 
 export interface ProxyHandle extends Handle {
-  readonly [ProxyTypeId]: true
+  readonly [ProxyTypeId]: Calls["hold"]
 }
 
 /** What the proxies of this thread stand for. */
@@ -62,7 +66,11 @@ export const sameProxy = (proxy: object, methods: object): object => {
 }
 
 /** Of the manager itself, and of what else cannot cross, `refusal` says why. */
-export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | undefined = () => undefined) => {
+export const makeProxy = (
+  data: ProxyData,
+  { call, hold }: Calls,
+  refusal: () => string | undefined = () => undefined
+) => {
   const methods: Record<string, unknown> = {}
   const spread = new Set(data.spread)
   const add = (method: string, isStream: boolean): void => {
@@ -74,21 +82,22 @@ export const makeProxy = (data: ProxyData, call: Call, refusal: () => string | u
   for (const method of data.streams) add(method, true)
   const handle = makeHandle(methods, { name: "Manager", refusal, write: () => data })
   standsFor.set(handle, data)
-  return Object.defineProperty(handle, ProxyTypeId, { value: true }) as unknown as ProxyHandle
+  return Object.defineProperty(handle, ProxyTypeId, { value: hold }) as unknown as ProxyHandle
 }
 
 // ---------------------------------------------------------------------------------------------------- opening
 
 /** What a proxy does that came from elsewhere. */
-interface Calls {
-  readonly callsOf: (data: ProxyData) => Call
+interface Installed {
+  /** As long as they are referred to, or run, the token is. */
+  readonly callsOf: (data: ProxyData, token: object | undefined) => Calls
   /** Keeps its object in the server. What is given lets it go. */
   readonly holdFor: (data: ProxyData) => () => void
 }
 
-const installed = perThread("proxies", (): { calls: Calls | undefined } => ({ calls: undefined }))
+const installed = perThread("proxies", (): { calls: Installed | undefined } => ({ calls: undefined }))
 
-export const installCalls = (calls: Calls): void => {
+export const installCalls = (calls: Installed): void => {
   installed.calls = calls
   installMethods()
 }
@@ -97,7 +106,7 @@ export const installCalls = (calls: Calls): void => {
  * Whoever calls has loaded effect. A sync import, because the method has to give its Effect now: a loader that compiles for
  * `require` would load effect once more by it.
  */
-const calls = (): Calls => {
+const calls = (): Installed => {
   if (installed.calls === undefined) {
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
     createRequire(import.meta.url)(`../manager/travel.${extension}`)
@@ -108,19 +117,22 @@ const calls = (): Calls => {
 /** Whoever was sent an object and has lost sight of it lets it go, some time later: a worker may live on for long. */
 const unseen = new FinalizationRegistry<() => void>((letGo) => letGo())
 
-const hold = (proxy: ProxyHandle, data: ProxyData): void => {
+/** It is in sight as long as one of its methods is, or one of its calls runs. */
+const holdInSight = (data: ProxyData): object => {
+  const token = {}
   const letGo = calls().holdFor(data)
-  unseen.register(proxy, letGo)
+  unseen.register(token, letGo)
   householdNow()?.add({ leave: letGo })
+  return token
 }
 
 /** The object of the manager itself is there as long as its server: nobody has to hold it. */
 export const openProxy = (data: ProxyData): ProxyHandle => {
-  let call: Call | undefined
-  const proxy = makeProxy(
-    data,
-    (method, payload, isStream) => (call ??= calls().callsOf(data))(method, payload, isStream)
-  )
-  if (data.object !== undefined) hold(proxy, data)
-  return proxy
+  const token = data.object === undefined ? undefined : holdInSight(data)
+  let own: Calls | undefined
+  const find = (): Calls => own ??= calls().callsOf(data, token)
+  return makeProxy(data, {
+    call: (method, payload, isStream) => find().call(method, payload, isStream),
+    hold: () => find().hold()
+  })
 }

@@ -2,6 +2,8 @@
  * What goes wrong between a proxy and its object, on its way through a call: a defect, until the proxy knows whether the
  * method may fail with it.
  */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import { Closed, CodecFailed, MessageTooLarge, NotShareable, ProcessError } from "../../ProcessError.ts"
 import type { Reason } from "../../ProcessError.ts"
 
@@ -55,3 +57,11 @@ const retold = (reason: Reason, message: string): Reason => {
       return reason
   }
 }
+
+/** Goes with the interruption of a call by its server: what its client is to be told. */
+class Because extends Context.Service<Because, ProcessError>()("effect-multiprocessing/Manager/Because") {}
+
+export const because = (error: ProcessError): Context.Context<never> => Context.make(Because, error) as never // nobody needs it
+
+export const becauseOf = (reason: Cause.Reason<unknown>): ProcessError | undefined =>
+  Context.getOrUndefined(Cause.reasonAnnotations(reason), Because)

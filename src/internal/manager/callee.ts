@@ -2,11 +2,12 @@
  * The methods of a proxy: calls of effect/rpc, and what becomes of those that fail on their way.
  */
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import { RpcClientError } from "effect/rpc/RpcClientError"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as SocketService from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import type { ProcessError } from "../../ProcessError.ts"
@@ -15,7 +16,9 @@ import type { Given } from "../handles/handle.ts"
 import { makeProxy } from "../handles/manager.ts"
 import type { ProxyHandle, Reference } from "../handles/manager.ts"
 import type { Crossed } from "../protocol/messages.ts"
+import { inOneGo } from "../sync/asking.ts"
 import { isAtBorder, isUnframed, named } from "./border.ts"
+import type { AtBorder } from "./border.ts"
 import { leaseGroup } from "./definition.ts"
 import type { Definition, Leased, Method, Send } from "./definition.ts"
 import type { Client, Link } from "./link.ts"
@@ -31,8 +34,6 @@ export interface Callee {
   readonly server: Reference
   /** Why a call has lost its connection. */
   readonly whyLost: (method: string) => Effect.Effect<ProcessError>
-  /** A lost connection is made again. */
-  readonly returns?: true | undefined
 }
 
 const nameOf = ({ definition }: Callee, method: string): string => `Manager "${definition.name}", ${method}`
@@ -81,15 +82,21 @@ interface Ready {
   readonly given: ReadonlyArray<Given>
 }
 
+const living = (callee: Callee, name: string): Effect.Effect<Link, ProcessError> =>
+  Effect.flatMap(
+    callee.link,
+    (link) => link.isLost() ? Effect.flatMap(callee.whyLost(name), Effect.fail) : Effect.succeed(link)
+  )
+
 /** Fails as its method may. */
 const begin = (callee: Callee, name: string, payload: unknown): Effect.Effect<Ready, ProcessError> =>
-  Effect.flatMap(callee.link, (link) =>
-    link.isLost()
-      ? Effect.flatMap(callee.whyLost(name), Effect.fail)
-      : Effect.flatMap(link.clientOf(callee.definition), (client) => prepared(callee, name, payload, link, client)))
-    .pipe(
-      Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die)
-    )
+  Effect.flatMap(
+    living(callee, name),
+    (link) =>
+      Effect.flatMap(link.clientOf(callee.definition), (client) => prepared(callee, name, payload, link, client))
+  ).pipe(
+    Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die)
+  )
 
 const prepared = (
   callee: Callee,
@@ -124,38 +131,133 @@ const askFor = (callee: Callee, name: string, payload: unknown, hosted: Definiti
     Effect.Effect<Queue.Dequeue<Leased, unknown>, never, Scope.Scope> // on the wire it is a stream
     return settling(ready, Effect.flatMap(answer, Queue.take)).pipe(
       Effect.catchCause(settle(callee, name, method, link)),
-      Effect.tap(({ object }) => keepHolding(callee, object, link)),
+      Effect.tap((leased) => keepHolding(callee, leased, link)),
       Effect.map(({ object }) => proxyOf({ ...callee, definition: hosted, object }))
     )
   })
 
-/** A connection that is made again has to say so. */
-const keepHolding = (callee: Callee, object: number, link: Link): Effect.Effect<void, never, Scope.Scope> =>
-  callee.returns === true
-    ? Effect.asVoid(Effect.forkScoped(Effect.andThen(untilLost(link), Effect.ignoreCause(holdOn(callee.link, object)))))
-    : Effect.void
+/** On a connection that is made again it has to be said again. */
+const keepHolding = (callee: Callee, leased: Leased, link: Link): Effect.Effect<void, never, Scope.Scope> =>
+  leased.leaseMillis === 0
+    ? Effect.void
+    : Effect.asVoid(Effect.forkScoped(
+      Effect.andThen(untilLost(link), Effect.ignoreCause(holdOn(callee.link, leased.object, { leased })))
+    ))
 
 const untilLost = (link: Link): Effect.Effect<void> =>
   Effect.callback((resume) => link.whenLost(() => resume(Effect.void)))
 
+/** It keeps no process alive. */
+const pause: Effect.Effect<void> = Effect.callback((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), 100)
+  timer.unref()
+  return Effect.sync(() => clearTimeout(timer))
+})
+
+/** What its server has forgotten by then need not be looked for. */
+const findAgain = (link: Effect.Effect<Link, ProcessError>, forMillis: number): Effect.Effect<Link, ProcessError> =>
+  Effect.suspend(() => {
+    const end = performance.now() + forMillis
+    const tries: Effect.Effect<Link, ProcessError> = Effect.catchIf(
+      link,
+      // nobody listens there now, or nobody answers
+      ({ reason }) => (reason._tag === "Closed" || reason._tag === "TimedOut") && performance.now() < end,
+      () => Effect.andThen(pause, tries)
+    )
+    return tries
+  })
+
+interface Holding {
+  /** As it was held on a connection before. */
+  readonly leased?: Leased | undefined
+  /** For so long a server is looked for that is not known yet. */
+  readonly firstMillis?: number | undefined
+  readonly whenHeld?: (() => void) | undefined
+}
+
 /** Holds it on one connection after the other, until it is interrupted, or the object is not there any more. */
-export const holdOn = (link: Effect.Effect<Link, ProcessError>, object: number): Effect.Effect<void, unknown> =>
-  Effect.flatMap(
-    link,
-    (link) =>
-      Effect.flatMap(
-        link.clientOf(leasing),
-        (client) =>
-          Effect.catchCause(Stream.runDrain(client("lease", object) as Stream.Stream<unknown, unknown>), (cause) =>
-            // it is one
-            link.isLost() ? Effect.void : Effect.failCause(cause))
-      )
-  ).pipe(Effect.forever)
+export const holdOn = (
+  link: Effect.Effect<Link, ProcessError>,
+  object: number,
+  { firstMillis = 0, leased: first, whenHeld }: Holding
+): Effect.Effect<void, unknown> =>
+  Effect.suspend(() => {
+    let leased = first
+    const hear = (next: Leased) =>
+      Effect.sync(() => {
+        leased = next
+        whenHeld?.()
+      })
+    const once = Effect.flatMap(
+      Effect.suspend(() => findAgain(link, leased?.leaseMillis ?? firstMillis)),
+      (link) =>
+        Effect.flatMap(link.clientOf(leasing), (client) => {
+          const lease = client("lease", { object, holder: leased?.holder }) as Stream.Stream<Leased, unknown> // it is one
+          return Effect.catchCause(
+            Stream.runForEach(lease, hear),
+            (cause) => link.isLost() && leased?.leaseMillis !== 0 ? Effect.void : Effect.failCause(cause)
+          )
+        })
+    )
+    return Effect.forever(once)
+  })
+
+/** Fails where it is not there any more. */
+export const hold = (callee: Callee, object: number): Effect.Effect<void, ProcessError, Scope.Scope> => {
+  const held = Deferred.makeUnsafe<void, ProcessError>()
+  const failed = (cause: Cause.Cause<unknown>): Effect.Effect<boolean> => {
+    const ofBorder = cause.reasons.find((reason) => reason._tag === "Die" && isAtBorder(reason.defect)) as //
+    { readonly defect: AtBorder } | undefined // it was found so
+    // what else it fails with is the link's
+    const why = ofBorder === undefined ? cause as Cause.Cause<ProcessError> : Cause.fail(ofBorder.defect.error)
+    return Deferred.failCause(held, why)
+  }
+  const whenHeld = () => Deferred.doneUnsafe(held, Effect.void)
+  return holdOn(living(callee, "hold"), object, { whenHeld }).pipe(
+    Effect.onError(failed),
+    Effect.ignoreCause,
+    Effect.forkScoped,
+    Effect.andThen(Deferred.await(held))
+  )
+}
 
 const leasing = { group: leaseGroup as unknown as Definition["group"] } // its types do not matter to a client of any
 
+let lastTicket = 0
+
+/** Its end of the stream says that it has the value, in the step in which it goes on with it: so who gives up retracts first. */
+const receive = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(begin(callee, name, payload), (ready) => {
+    const { client, crossed, link } = ready
+    const method = methodOf(callee, name)
+    const ticket = ++lastTicket
+    const scope = Scope.makeUnsafe()
+    const options = { headers: { ...headersOf(callee)?.headers, ticket: String(ticket) }, asQueue: true } as const
+    const answer = client(method.tag, crossed, options) as //
+    Effect.Effect<Queue.Dequeue<unknown, unknown>, never, Scope.Scope> // on the wire it is a stream
+    const end = Scope.close(scope, Exit.void)
+    const retract = Effect.flatMap(link.clientOf(leasing), (client) => client("retract", ticket) as Effect.Effect<void>) // it is
+    let isReceived = false
+    const goOn = (value: unknown) =>
+      inOneGo(Effect.sync(() => {
+        isReceived = true
+        Effect.runFork(end)
+        return value
+      }))
+    return Effect.flatMap(settling(ready, Effect.flatMap(Scope.provide(answer, scope), Queue.take)), goOn).pipe(
+      Effect.onExit((exit) => {
+        if (isReceived) return Effect.void
+        // what has failed on its way would fail everybody
+        if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return end
+        return Effect.sync(() => void Effect.runFork(Effect.andThen(Effect.ignoreCause(retract), end)))
+      }),
+      Effect.catchCause(settle(callee, name, method, link))
+    )
+  })
+
 const plainCall = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
   const method = methodOf(callee, name)
+  if (method.isHandedOver) return receive(callee, name, payload)
   if (method.hosted !== undefined) return askFor(callee, name, payload, method.hosted)
   return Effect.flatMap(begin(callee, name, payload), (ready) => {
     const answer = ready.client(method.tag, ready.crossed, headersOf(callee)) as Effect.Effect<unknown, unknown> // it is no stream
@@ -200,5 +302,8 @@ export const proxyOf = (callee: Callee): ProxyHandle => {
     spread: names.flatMap(([name, { isSpread }]) => isSpread ? [name] : []),
     object,
     server
-  }, (method, payload, isStream) => isStream ? callStream(callee, method, payload) : call(callee, method, payload))
+  }, {
+    call: (method, payload, isStream) => isStream ? callStream(callee, method, payload) : call(callee, method, payload),
+    hold: () => object === undefined ? Effect.void : hold(callee, object)
+  })
 }

@@ -60,6 +60,8 @@ export interface Method {
   readonly admits: boolean
   /** Of the object that it gives, which stays in the server. */
   readonly hosted: Definition | undefined
+  /** What it gives goes back where nobody has received it. */
+  readonly isHandedOver: boolean
 }
 
 const sample = new ProcessError({ reason: new Closed({ what: "Manager", message: "" }) })
@@ -71,40 +73,72 @@ const isTuple = (ast: SchemaAST.AST): boolean =>
     : SchemaAST.isArrays(ast) && ast.rest.length === 0 && ast.elements.length > 0 &&
       ast.elements[0]!.context?.isOptional !== true
 
+const handedOver = new WeakSet<object>()
+
+/** What a method gives with it is somebody's, once: in the server it is a `Handed`. */
+export const handOver = (schema: Schema.Codec<unknown>): Schema.Codec<unknown> => {
+  const own = schema.annotate({})
+  handedOver.add(own)
+  return own
+}
+
+/** What was taken out for somebody. */
+export interface Handed {
+  readonly value: unknown
+  /** Nobody has received it. */
+  readonly putBack: () => void
+}
+
 const methodOf = (rpc: Rpc.AnyWithProps): Method => ({
   tag: rpc._tag,
   isStream: RpcSchema.isStreamSchema(rpc.successSchema),
   isSpread: isTuple(rpc.payloadSchema.ast),
   payload: rpc.payloadSchema as unknown as AnyCodec, // `Manager.make` says so
   admits: Schema.is(Rpc.exitSchema(rpc as never).error as Schema.Codec<unknown>)(sample), // what effect/rpc itself asks
-  hosted: hostedOf(rpc.successSchema.ast) as Definition | undefined // such are set
+  hosted: hostedOf(rpc.successSchema.ast) as Definition | undefined, // such are set
+  isHandedOver: handedOver.has(rpc.successSchema)
 })
 
 /** What is sent for an object that stays in the server. */
 export interface Leased {
   readonly object: number
+  /** Who holds it by this: whoever has lost its connection comes back as that. */
+  readonly holder: number
+  /** For so long it may be away. */
+  readonly leaseMillis: number
 }
 
+/**
 /**
  * Payloads are made ready by the proxy, and opened by the server: both know the method, and what is given away by a call
  * that fails.
  */
 export const crossedPayload: Schema.Top = Schema.Any.annotate({ identifier: "Crossed" })
 
-/** A method that gives an object is a stream on the wire: it lasts as long as the lease. */
-const onWire = (rpc: Rpc.AnyWithProps): Rpc.Any =>
-  (hostedOf(rpc.successSchema.ast) !== undefined
+/**
+ * A method that gives an object is a stream on the wire: it lasts as long as the lease. One that hands over what it gives
+ * lasts until the client has it.
+ */
+const onWire = (rpc: Rpc.AnyWithProps): Rpc.Any => {
+  const isHosted = hostedOf(rpc.successSchema.ast) !== undefined
+  return (isHosted || handedOver.has(rpc.successSchema)
     ? Rpc.make(rpc._tag, {
       payload: crossedPayload,
-      success: Schema.Any,
+      success: isHosted ? Schema.Any : rpc.successSchema as Schema.Top,
       error: rpc.errorSchema as Schema.Top,
       stream: true
     })
     : (rpc as unknown as Rpc.Rpc<string>).setPayload(crossedPayload)) as unknown as Rpc.Any // whatever its types are
+}
 
-/** Holds an object that somebody else was given. */
+/** `lease` holds an object that somebody else was given; `retract` says that what is handed over is not wanted any more. */
 export const leaseGroup = RpcGroup.make(
-  Rpc.make("lease", { payload: Schema.Number, success: Schema.Any, stream: true })
+  Rpc.make("retract", { payload: Schema.Number }),
+  Rpc.make("lease", {
+    payload: Schema.Struct({ object: Schema.Number, holder: Schema.UndefinedOr(Schema.Number) }),
+    success: Schema.Any,
+    stream: true
+  })
 )
 
 export const define = (

@@ -5,23 +5,39 @@ import { randomInt } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { ClientAbort } from "effect/rpc/RpcSchema"
 import * as Scope from "effect/Scope"
 import { Closed, ProcessError } from "../../ProcessError.ts"
+import { atBorder, because } from "./border.ts"
+import type { Leased } from "./definition.ts"
+
+/** Somebody who holds an object, by a stream, or by one that was lost and may come back. */
+interface Holder {
+  streams: number
+  /** Since its last loss. */
+  expiry: Fiber.Fiber<void> | undefined
+}
 
 interface Hosted {
   readonly service: unknown
   readonly scope: Scope.Closeable
-  holders: number
+  readonly holders: Map<number, Holder>
+  /** Those that are under way. */
+  readonly calls: Set<Fiber.Fiber<unknown, unknown>>
 }
 
 export interface Objects {
   /** Undefined where nobody holds it any more. */
   readonly find: (object: number) => unknown
   /** What makes it is released with it. It is held by the scope. */
-  readonly put: <E>(make: Effect.Effect<unknown, E, Scope.Scope>) => Effect.Effect<number, E, Scope.Scope>
-  /** Held by this scope too. */
-  readonly hold: (object: number) => Effect.Effect<void, ProcessError, Scope.Scope>
+  readonly put: <E>(make: Effect.Effect<unknown, E, Scope.Scope>) => Effect.Effect<Leased, E, Scope.Scope>
+  /** Held by this scope too. A holder that has lost its connection comes back as what it was. */
+  readonly hold: (object: number, holder: number | undefined) => Effect.Effect<Leased, ProcessError, Scope.Scope>
+  /** A call of it: this fiber is interrupted when it is dropped, and its client told why. */
+  readonly during: <A, E, R>(object: number, call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** The same, for a stream. */
+  readonly duringScope: (object: number) => Effect.Effect<void, never, Scope.Scope>
 }
 
 export const isDropped = (object: number): ProcessError =>
@@ -34,8 +50,8 @@ export const isDropped = (object: number): ProcessError =>
     })
   })
 
-/** A holder has said so, and has not just lost its connection. */
-const isGivenBack = (exit: Exit.Exit<unknown, unknown>): boolean =>
+/** A client has ended it, and has not just lost its connection. */
+export const isByClient = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isSuccess(exit) ||
   exit.cause.reasons.some((reason) => Cause.reasonAnnotations(reason).mapUnsafe.has(ClientAbort.key))
 
@@ -47,25 +63,57 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
     // those of a server that was started anew are others: nobody takes one for what they had before
     let last = randomInt(2 ** 47)
 
-    const drop = (object: number): Effect.Effect<void> =>
+    const letGo = (object: number, hosted: Hosted, holder: number): Effect.Effect<void> =>
       Effect.suspend(() => {
-        const hosted = all.get(object)
-        if (hosted === undefined || hosted.holders > 0) return Effect.void
-        all.delete(object)
+        hosted.holders.delete(holder)
+        if (hosted.holders.size > 0 || !all.delete(object)) return Effect.void
+        const why = because(isDropped(object))
+        for (const call of Array.from(hosted.calls)) call.interruptUnsafe(undefined, why)
         return Scope.close(hosted.scope, Exit.void)
       })
 
-    const hold = (object: number): Effect.Effect<void, ProcessError, Scope.Scope> =>
-      Effect.suspend(() => {
+    const leave = (object: number, hosted: Hosted, name: number, exit: Exit.Exit<unknown, unknown>) => {
+      const holder = hosted.holders.get(name)
+      if (holder === undefined) return Effect.void
+      holder.streams--
+      if (leaseMillis === 0 || isByClient(exit)) return letGo(object, hosted, name)
+      // the server has not seen yet that the connection before this one is lost
+      if (holder.streams > 0) return Effect.void
+      const expires = Effect.delay(letGo(object, hosted, name), leaseMillis)
+      return Effect.map(Effect.forkIn(expires, scope), (fiber) => {
+        holder.expiry = fiber
+      })
+    }
+
+    const enter = ({ holders }: Hosted, name: number): Effect.Effect<unknown> => {
+      const holder = holders.get(name) ?? { streams: 0, expiry: undefined }
+      const { expiry } = holder
+      holders.set(name, holder)
+      holder.streams++
+      holder.expiry = undefined
+      return expiry === undefined ? Effect.void : Fiber.interrupt(expiry)
+    }
+
+    const hold = (object: number, known: number | undefined): Effect.Effect<Leased, ProcessError, Scope.Scope> =>
+      Effect.uninterruptible(Effect.suspend(() => {
         const hosted = all.get(object)
         if (hosted === undefined) return Effect.fail(isDropped(object))
-        hosted.holders++
-        return Effect.addFinalizer((exit) => {
-          hosted.holders--
-          if (leaseMillis === 0 || isGivenBack(exit)) return drop(object)
-          return Effect.forkIn(Effect.delay(drop(object), leaseMillis), scope)
-        })
-      })
+        const holder = known ?? ++last
+        return enter(hosted, holder).pipe(
+          Effect.andThen(Effect.addFinalizer((exit) => leave(object, hosted, holder, exit))),
+          Effect.as({ object, holder, leaseMillis })
+        )
+      }))
+
+    /** Undefined where it is not there any more. */
+    const underWay = (object: number, call: Fiber.Fiber<unknown, unknown>): (() => undefined) | undefined => {
+      const calls = all.get(object)?.calls
+      if (calls === undefined) return undefined
+      calls.add(call)
+      return () => void calls.delete(call)
+    }
+
+    const notThere = (object: number): Effect.Effect<never> => Effect.die(atBorder(isDropped(object)))
 
     return {
       find: (object) => all.get(object)?.service,
@@ -78,11 +126,20 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
               (cause) => Scope.close(own, Exit.failCause(cause))
             )
             const object = ++last
-            all.set(object, { service, scope: own, holders: 0 })
-            yield* Effect.orDie(hold(object))
-            return object
+            all.set(object, { service, scope: own, holders: new Map(), calls: new Set() })
+            return yield* Effect.orDie(hold(object, undefined))
           })
         ),
-      hold
+      hold,
+      during: (object, call) =>
+        Effect.withFiber((fiber) => {
+          const ended = underWay(object, fiber)
+          return ended === undefined ? notThere(object) : Effect.onExitPrimitive(call, ended)
+        }),
+      duringScope: (object) =>
+        Effect.uninterruptible(Effect.withFiber((fiber) => {
+          const ended = underWay(object, fiber)
+          return ended === undefined ? notThere(object) : Effect.addFinalizer(() => Effect.sync(ended))
+        }))
     }
   })

@@ -22,7 +22,7 @@ import type { Border } from "../codec/values.ts"
 import type { Given } from "../handles/handle.ts"
 import { isFrameTooLarge, makeFrameReader } from "../protocol/frames.ts"
 import type { Crossed, EncodedCauseReason, EncodedReason } from "../protocol/messages.ts"
-import { atBorder, isAtBorder, isUnframed, someCall } from "./border.ts"
+import { atBorder, becauseOf, isAtBorder, isUnframed, someCall } from "./border.ts"
 import { crossedPayload } from "./definition.ts"
 import type { AnyCodec } from "./definition.ts"
 import { decodeMessage } from "./messages.ts"
@@ -132,6 +132,8 @@ const encodeReason = ({ message, reason }: ProcessError): EncodedReason => {
 
 const atBorderIn = (cause: Cause.Cause<unknown>): ProcessError | undefined => {
   for (const reason of cause.reasons) {
+    const told = becauseOf(reason)
+    if (told !== undefined) return told
     if (reason._tag !== "Die") continue
     const { defect } = reason
     if (isAtBorder(defect)) return defect.error

@@ -5,12 +5,14 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { Headers } from "effect/http/Headers"
 import type * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
+import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
 import { isFar } from "../listener/address.ts"
@@ -19,8 +21,8 @@ import type { ProcessError } from "../../ProcessError.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import { atBorder } from "./border.ts"
 import { leaseGroup, reachable } from "./definition.ts"
-import type { Definition, Leased, Method } from "./definition.ts"
-import { isDropped, makeObjects } from "./objects.ts"
+import type { Definition, Handed, Leased, Method } from "./definition.ts"
+import { isByClient, isDropped, makeObjects } from "./objects.ts"
 import type { Objects } from "./objects.ts"
 import { presenceOf, sayWho } from "./greeting.ts"
 import type { Presence } from "./greeting.ts"
@@ -32,13 +34,19 @@ type Service = Readonly<Record<string, (...payload: ReadonlyArray<unknown>) => A
 
 interface Around {
   readonly headers: Headers
+  readonly client: { readonly id: number }
 }
+
+/** Who hands something over: by the client, and the ticket that this has given it. */
+type Open = Map<string, Fiber.Fiber<unknown, unknown>>
+
+const ticketOf = ({ client: { id } }: Pick<Around, "client">, ticket: unknown): string => `${id} ${String(ticket)}`
 
 /** What its service is, for each call. */
 type Find = (headers: Headers) => Service
 
 /** The first of a stream that lasts as long as somebody is interested in it. */
-const whileHeld = (hold: Effect.Effect<Leased | undefined, unknown, Scope.Scope>): Stream.Stream<unknown, unknown> =>
+const whileHeld = (hold: Effect.Effect<Leased, unknown, Scope.Scope>): Stream.Stream<unknown, unknown> =>
   Stream.unwrap(Effect.map(hold, (leased) => Stream.concat(Stream.succeed(leased), Stream.never)))
 
 /** Throws what is against it. */
@@ -48,17 +56,41 @@ const openPayload = ({ payload }: Method, crossed: unknown): unknown => {
   throw atBorder(Cause.squash(opened.cause) as ProcessError) // its own
 }
 
+/** A client that has it ends the stream. One that does not want it any more says that before. */
+const handOver = (open: Open, ticket: string, take: Effect.Effect<Handed>): Stream.Stream<unknown> =>
+  Stream.unwrap(Effect.withFiber((fiber) => {
+    open.set(ticket, fiber)
+    const handed = Effect.acquireRelease(
+      take,
+      ({ putBack }, exit) => isByClient(exit) ? Effect.void : Effect.sync(putBack),
+      { interruptible: true }
+    )
+    return Effect.addFinalizer(() => Effect.sync(() => open.delete(ticket))).pipe(
+      Effect.andThen(handed),
+      Effect.map(({ value }) => Stream.concat(Stream.succeed(value), Stream.never))
+    )
+  }))
+
+/** As long as the object is there on which it is called. */
+const duringEffect = (objects: Objects, { object }: Headers, answer: Effect.Effect<unknown, unknown>) =>
+  object === undefined ? answer : objects.during(Number(object), answer)
+
+const duringStream = (objects: Objects, { object }: Headers, answer: Stream.Stream<unknown, unknown>) =>
+  object === undefined ? answer : Stream.unwrap(Effect.as(objects.duringScope(Number(object)), answer))
+
 /** What it throws, and what a service throws while it makes its Effect, is that call's, and not the server's. */
-const callOn = (objects: Objects, find: Find, name: string, method: Method) => {
-  const { hosted, isSpread, isStream } = method
-  return (crossed: unknown, { headers }: Around): Answer => {
+const callOn = (objects: Objects, open: Open, find: Find, name: string, method: Method) => {
+  const { hosted, isHandedOver, isSpread, isStream } = method
+  return (crossed: unknown, around: Around): Answer => {
+    const { headers } = around
     // the payload of a call that finds nobody is not opened; any other at once, also where the call is interrupted soon
     const service = find(headers)
     const payload = openPayload(method, crossed)
     const run = (): Answer => isSpread ? service[name]!(...payload as ReadonlyArray<unknown>) : service[name]!(payload) // its schema says so
-    const effect = Effect.suspend(() => run() as Effect.Effect<unknown, unknown>) // the group says what it is
-    if (hosted !== undefined) return whileHeld(Effect.map(objects.put(effect), (object): Leased => ({ object })))
-    return isStream ? Stream.suspend(() => run() as Stream.Stream<unknown, unknown>) : effect
+    if (isStream) return duringStream(objects, headers, Stream.suspend(() => run() as Stream.Stream<unknown, unknown>)) // it is one
+    const answer = duringEffect(objects, headers, Effect.suspend(() => run() as Effect.Effect<unknown, unknown>)) // as above
+    if (isHandedOver) return handOver(open, ticketOf(around, headers.ticket), answer as Effect.Effect<Handed>) // it is marked so
+    return hosted === undefined ? answer : whileHeld(objects.put(answer))
   }
 }
 
@@ -69,16 +101,20 @@ const findIn = (objects: Objects, main: Service | undefined): Find => ({ object 
   return found
 }
 
-const handlersOf = (objects: Objects, { group, methods }: Definition, main: Service | undefined) => {
+const handlersOf = (objects: Objects, open: Open, { group, methods }: Definition, main: Service | undefined) => {
   const find = findIn(objects, main)
-  const handlers = Array.from(methods, ([name, method]) => [method.tag, callOn(objects, find, name, method)] as const)
+  const handlers = Array.from(
+    methods,
+    ([name, method]) => [method.tag, callOn(objects, open, find, name, method)] as const
+  )
   return group.toHandlers(Object.fromEntries(handlers) as never) // their types are those of the definition
 }
 
-const leases = (objects: Objects) =>
+const leases = (objects: Objects, open: Open) =>
   leaseGroup.toHandlers({
-    lease: (object) =>
-      whileHeld(Effect.as(Effect.orDie(Effect.mapError(objects.hold(object), atBorder)), undefined)) as //
+    retract: (ticket, around) => Effect.sync(() => open.get(ticketOf(around, ticket))?.interruptUnsafe()),
+    lease: ({ holder, object }) =>
+      whileHeld(Effect.orDie(Effect.mapError(objects.hold(object, holder), atBorder))) as //
       Stream.Stream<unknown> // it does not fail
   })
 
@@ -108,6 +144,15 @@ const isClient = ({ socket }: Guest, presence: Presence, { patienceMillis }: Rec
     return Effect.sync(stop)
   })
 
+/** The reader hears of a client that has gone: a call that could not write to it would seem to be ended by it. */
+const forgiving = (socket: Socket.Socket): Socket.Socket => ({
+  ...socket,
+  writer: Effect.map(socket.writer, ({ write, writeAll }) => ({
+    write: (chunk) => Effect.ignore(write(chunk)),
+    writeAll: (chunks) => Effect.ignore(writeAll(chunks))
+  }))
+})
+
 /** Whoever has proven the key, and is one of ours, is a client. It is sent no more than it takes. */
 const socketServer = (
   hall: Hall,
@@ -126,7 +171,8 @@ const socketServer = (
             socket.once("close", () => sockets.delete(socket))
             const meet = Effect.flatMap(
               isClient(guest, presence, reception),
-              (isOurs) => isOurs ? handler(socketOver(socket, Math.min(reception.limit, peerLimit))) : Effect.void
+              (isOurs) =>
+                isOurs ? handler(forgiving(socketOver(socket, Math.min(reception.limit, peerLimit)))) : Effect.void
             )
             return Effect.forkIn(meet, scope, { startImmediately: true })
           }),
@@ -145,10 +191,11 @@ export const host = (
   Effect.gen(function*() {
     const sockets = new Set<Guest["socket"]>()
     const objects = yield* makeObjects(leaseMillis)
+    const open: Open = new Map()
     const definitions = Array.from(reachable(definition))
     const handlers = yield* Effect.all([
-      leases(objects),
-      ...definitions.map((one) => handlersOf(objects, one, one === definition ? service as Service : undefined)) // as defined
+      leases(objects, open),
+      ...definitions.map((one) => handlersOf(objects, open, one, one === definition ? service as Service : undefined)) // as defined
     ])
     const group = RpcGroup.make().merge(leaseGroup, ...definitions.map(({ group }) => group))
     const protocol = yield* RpcServer.makeProtocolSocketServer.pipe(

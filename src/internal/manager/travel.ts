@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import { installCalls } from "../handles/manager.ts"
-import type { Call, ProxyData, Reference } from "../handles/manager.ts"
+import type { Calls, ProxyData, Reference } from "../handles/manager.ts"
 import { show } from "../listener/address.ts"
 import { perThread } from "../memory/perThread.ts"
 import { linkIn, lostCall, usualSilenceMillis, wishFor } from "./connect.ts"
@@ -19,7 +19,7 @@ import type { LinkOptions } from "./connect.ts"
 import { findDefinition } from "./definition.ts"
 import type { Definition } from "./definition.ts"
 import type { Link } from "./link.ts"
-import { call, callStream, holdOn } from "./callee.ts"
+import { call, callStream, hold, holdOn } from "./callee.ts"
 import type { Callee } from "./callee.ts"
 
 // ---------------------------------------------------------------------------------------------------- connections
@@ -96,7 +96,15 @@ const definitionOf = (data: ProxyData): Effect.Effect<Definition> =>
     )
   })
 
-const callsOf = (data: ProxyData): Call => {
+/** While something refers to it, or a call runs, its object is held. */
+const keeping = (token: object | undefined) => ({
+  call: (effect: Effect.Effect<unknown, unknown, Scope.Scope>) =>
+    token === undefined ? effect : Effect.ensuring(effect, Effect.sync(() => void token)),
+  stream: (stream: Stream.Stream<unknown, unknown>) =>
+    token === undefined ? stream : Stream.ensuring(stream, Effect.sync(() => void token))
+})
+
+const callsOf = (data: ProxyData, token: object | undefined): Calls => {
   let callee: Callee | undefined
   const find = Effect.suspend(() =>
     callee !== undefined ? Effect.succeed(callee) : Effect.map(definitionOf(data), (definition) =>
@@ -108,15 +116,24 @@ const callsOf = (data: ProxyData): Call => {
         whyLost: (method) => Effect.succeed(lostCall(definition, method, data.server))
       })
   )
-  return (method, payload, isStream) =>
-    isStream
-      ? Stream.unwrap(Effect.map(find, (callee) => callStream(callee, method, payload)))
-      : Effect.flatMap(find, (callee) => call(callee, method, payload))
+  const keep = keeping(token)
+  return {
+    call: (method, payload, isStream) =>
+      isStream
+        ? keep.stream(Stream.unwrap(Effect.map(find, (callee) => callStream(callee, method, payload))))
+        : keep.call(Effect.flatMap(find, (callee) => call(callee, method, payload))),
+    hold: () =>
+      data.object === undefined ? Effect.void : keep.call(Effect.flatMap(find, (callee) => hold(callee, data.object!)))
+  }
 }
+
+/** Whoever has sent it holds it meanwhile. */
+const firstMillis = 10_000
 
 /** From now on it is held here too. What is given lets it go. */
 const holdFor = ({ object, server }: ProxyData): () => void => {
-  const fiber = Effect.runFork(Effect.ignoreCause(holdOn(linkTo(server), object!))) // it is one among others
+  const holding = holdOn(linkTo(server), object!, { firstMillis }) // it is one among others
+  const fiber = Effect.runFork(Effect.ignoreCause(holding))
   return () => void Effect.runFork(Fiber.interrupt(fiber))
 }
 

@@ -3,11 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { isTask } from "../../../Task.ts"
-import { ProcessError } from "../../../ProcessError.ts"
-import { taskOf } from "../../codec/registry.ts"
-import type { TaskDefinition } from "../../codec/registry.ts"
-import type { Around } from "../definition.ts"
+import { ProcessError } from "../../ProcessError.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
 import { coderIfAny } from "./coder.ts"
 
 const tag = "effect-multiprocessing/TaskFailed"
@@ -28,15 +25,3 @@ export const heard = ({ error, name }: TaskDefinition) => (failure: unknown): Ef
   isFailed(failure)
     ? Effect.flatMap(coderIfAny(error, `task "${name}"`).decode(failure.error), Effect.fail)
     : Effect.fail(failure)
-
-/** One of what an `update` is given is its task. */
-const taskIn = (payload: unknown): unknown => Array.isArray(payload) ? payload.find(isTask) : payload
-
-/** For kinds whose methods that begin with `update` run a task. */
-export const aroundUpdates: Around = (method, payload, send) =>
-  method.startsWith("update")
-    ? Effect.suspend(() => {
-      const task = taskOf(taskIn(payload) as object) // it throws where it is none
-      return send.effect(method, payload).pipe(Effect.catch(heard(task)))
-    })
-    : undefined

@@ -6,11 +6,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ProcessError } from "../../../ProcessError.ts"
-import { proxyData } from "../../handles/manager.ts"
-import { show } from "../../listener/address.ts"
+import type { ProcessError } from "../../ProcessError.ts"
+import { proxyData } from "../handles/manager.ts"
+import { show } from "../listener/address.ts"
 
 /**
  * Permits in a server, for `Manager.withPermits` and `Manager.withLock`. Those of a process that died come back.
@@ -20,6 +21,7 @@ import { show } from "../../listener/address.ts"
  */
 export interface HostedSemaphore {
   readonly hold: (permits: number) => Stream.Stream<void, ProcessError>
+  readonly holdIfAvailable: (permits: number) => Stream.Stream<boolean, ProcessError>
 }
 
 export interface Hold {
@@ -27,6 +29,8 @@ export interface Hold {
   readonly giveUp: Effect.Effect<void>
   /** Takes them, at first or again. */
   readonly take: Effect.Effect<void, ProcessError>
+  /** Does not wait. Whether it has them. */
+  readonly takeIfAvailable: Effect.Effect<boolean, ProcessError>
 }
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
@@ -56,18 +60,22 @@ const makeHold = (
   /** Whoever has lost the server has lost the permits. One that lets go of them has not. */
   const loses = (cause: Cause.Cause<ProcessError>): Effect.Effect<void> =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(lost, cause))
-  const take = Effect.gen(function*() {
-    const held = yield* Scope.fork(scope)
-    own = held
-    const pull = (yield* Scope.provide(Stream.toPull(self.hold(permits)), held)) as //
-    Effect.Effect<unknown, ProcessError> // it has no end of its own
-    yield* pull
-    yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), loses), held, { startImmediately: true })
-  })
+  const takeBy = (holding: Stream.Stream<unknown, ProcessError>) =>
+    Effect.gen(function*() {
+      const held = yield* Scope.fork(scope)
+      own = held
+      const pull = (yield* Scope.provide(Stream.toPull(holding), held)) as //
+      Effect.Effect<readonly [unknown], ProcessError> // it has no end before it is held
+      const [isHeld] = yield* pull
+      if (isHeld === false) return false
+      yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), loses), held, { startImmediately: true })
+      return true
+    }).pipe(Effect.tapCause(loses))
   return {
     of: identityOf(self),
     giveUp: Effect.suspend(() => own === undefined ? Effect.void : Scope.close(own, Exit.void)),
-    take: Effect.tapCause(take, loses)
+    take: Effect.asVoid(takeBy(self.hold(permits))),
+    takeIfAvailable: takeBy(self.holdIfAvailable(permits))
   }
 }
 
@@ -83,19 +91,36 @@ const asHolder = <A, E, R>(hold: Hold, outer: AnyFiber, effect: Effect.Effect<A,
     })
   })
 
-export const holding = <A, E, R>(
+const using = <A, E, R>(
   self: HostedSemaphore,
   permits: number,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | ProcessError, R> =>
+  use: (hold: Hold, run: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.Effect<B, F | ProcessError, S>) => //
+  Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
   Effect.scopedWith((scope) =>
     Effect.withFiber((outer) => {
       const lost = Deferred.makeUnsafe<never, ProcessError>()
       const hold = makeHold(self, permits, scope, lost)
-      return Effect.andThen(
-        hold.take,
-        // a fiber of its own: it is interrupted when the server is lost
-        Effect.raceFirst(asHolder(hold, outer, effect), Deferred.await(lost))
-      )
+      // a fiber of its own: it is interrupted when the server is lost
+      return use(hold, (effect) => Effect.raceFirst(asHolder(hold, outer, effect), Deferred.await(lost)))
     })
+  )
+
+export const holding = <A, E, R>(
+  self: HostedSemaphore,
+  permits: number,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ProcessError, R> => using(self, permits, (hold, run) => Effect.andThen(hold.take, run(effect)))
+
+export const holdingIfAvailable = <A, E, R>(
+  self: HostedSemaphore,
+  permits: number,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Option.Option<A>, E | ProcessError, R> =>
+  using(
+    self,
+    permits,
+    (hold, run) =>
+      Effect.flatMap(hold.takeIfAvailable, (isHeld): Effect.Effect<Option.Option<A>, E | ProcessError, R> =>
+        isHeld ? Effect.asSome(run(effect)) : Effect.succeedNone)
   )

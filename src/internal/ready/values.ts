@@ -1,11 +1,11 @@
 /**
- * Objects that hold values, as they are asked for and used: what they do in the server stands in `ready.ts`.
+ * Objects that hold values, as they are asked for and used: what they do in the server stands in `objects.ts`.
  */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import type { ProcessError } from "../../../ProcessError.ts"
-import type * as Task from "../../../Task.ts"
-import { checkedCount } from "../../sync/checks.ts"
+import type { ProcessError } from "../../ProcessError.ts"
+import type * as Task from "../../Task.ts"
+import { checkedCount } from "../sync/checks.ts"
 import { coded, codedSchema, encodeFirst } from "./coded.ts"
 import type { CodedKind } from "./coded.ts"
 import type { AnySchema } from "./coder.ts"
@@ -14,6 +14,11 @@ import type { Made, ObjectOptions } from "./service.ts"
 
 /**
  * A value in a server. `update` runs a task there, and nobody else changes the value meanwhile.
+ *
+ * **Details**
+ *
+ * What a task takes, gives and fails with is what its schemas say. Where it has none it crosses by structured clone, in which the
+ * classes of values and errors are lost.
  *
  * @category models
  * @since 0.1.0
@@ -97,7 +102,18 @@ export interface HostedSet<A> {
 }
 
 /**
- * A queue in a server. A value whose taker dies while it is on its way is lost: `SharedQueue` keeps it.
+ * A queue in a server. Each value goes to one taker, first come, first served.
+ *
+ * **Details**
+ *
+ * - A taker says that it has a value in the step in which it goes on with it. What was on its way to one that is interrupted
+ *   (`Effect.timeout` around `take`) or dies returns to its place, and goes to the next. A process that is killed, or loses its
+ *   connection, when it has the value and that is not known yet leaves it to the next as well, who may be the second to see it.
+ * - `poll` gives the next value, if there is one, without waiting: an array of one, or an empty one.
+ * - An `offer` that is interrupted while it waits for room adds nothing. One that is interrupted while its answer is on its way
+ *   has added its value, once.
+ * - `size` is how many are there. Those that are on their way are not among them, and need no room: with one that comes back
+ *   there may be more than the `capacity`.
  *
  * @category models
  * @since 0.1.0

@@ -4,7 +4,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as RcMap from "effect/RcMap"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -14,20 +13,23 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Latch from "effect/Latch"
 import { ProcessError } from "../../ProcessError.ts"
-import { define } from "./definition.ts"
-import type { Around } from "./definition.ts"
-import { hostedSchema } from "./hosted.ts"
-import { barrierGroup, makeHostedBarrier } from "./ready/barrier.ts"
-import { makeWaiters, waitersGroup } from "./ready/condition.ts"
-import { exclusively } from "./ready/exclusively.ts"
-import { aroundUpdates, failure } from "./ready/failure.ts"
-import { makeMemory, memoryGroup } from "./ready/memory.ts"
-import { makeNamespace, namespaceGroup } from "./ready/namespace.ts"
-import { aroundPool, makeHostedPool, poolGroup } from "./ready/pool.ts"
-import { Objects } from "./ready/service.ts"
-import type { Giving, Kind, ObjectsService } from "./ready/service.ts"
-import { NamedTask, runTask } from "./ready/task.ts"
-import type { TaskName } from "./ready/task.ts"
+import { define, handOver } from "../manager/definition.ts"
+import type { Around, Handed } from "../manager/definition.ts"
+import { hostedSchema } from "../manager/hosted.ts"
+import { makeValues } from "./queue.ts"
+import type { Entry } from "./queue.ts"
+import { barrierGroup, makeHostedBarrier } from "./barrier.ts"
+import { makeWaiters, waitersGroup } from "./condition.ts"
+import { exclusively } from "./exclusively.ts"
+import { failure } from "./failure.ts"
+import { makeMemory, memoryGroup } from "./memory.ts"
+import { makeNamespace, namespaceGroup } from "./namespace.ts"
+import { aroundPool, makeHostedPool, poolGroup } from "./pool.ts"
+import { Objects } from "./service.ts"
+import type { Giving, Kind, ObjectsService } from "./service.ts"
+import { NamedTask, runUpdate } from "./task.ts"
+import type { TaskName } from "./task.ts"
+import { aroundUpdates, aroundValues } from "./update.ts"
 
 // ---------------------------------------------------------------------------------------------------- kinds
 
@@ -82,12 +84,15 @@ const set = RpcGroup.make(
 
 const queue = RpcGroup.make(
   Rpc.make("offer", { payload: value, error }),
-  Rpc.make("take", { success: value, error }),
-  Rpc.make("poll", { success: Schema.Array(value), error }),
+  Rpc.make("take", { success: handOver(value), error }),
+  Rpc.make("poll", { success: handOver(Schema.Array(value)), error }),
   Rpc.make("size", { success: Schema.Number, error })
 )
 
-const semaphore = RpcGroup.make(Rpc.make("hold", { payload: Schema.Number, error, stream: true }))
+const semaphore = RpcGroup.make(
+  Rpc.make("hold", { payload: Schema.Number, error, stream: true }),
+  Rpc.make("holdIfAvailable", { payload: Schema.Number, success: Schema.Boolean, error, stream: true })
+)
 
 const event = RpcGroup.make(
   Rpc.make("set", { error }),
@@ -102,6 +107,12 @@ const module = import.meta.url
 const hosted = (kind: Kind, methods: unknown, around?: Around): Schema.Codec<object> =>
   hostedSchema(define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined, around)) // types are erased
 
+interface KindOfObject {
+  readonly schema: Schema.Codec<object>
+  readonly make: Make
+  readonly agreed?: string
+}
+
 type Make = (initial: never) => Effect.Effect<object, ProcessError, Scope.Scope>
 
 const now = <A>(body: () => A) => Effect.sync(body)
@@ -109,19 +120,21 @@ const now = <A>(body: () => A) => Effect.sync(body)
 const makeRef: Make = (initial: unknown) =>
   Effect.map(exclusively, (alone) => {
     let current = initial
-    const store = (next: unknown): unknown => current = next
+    const store = (next: unknown): void => {
+      current = next
+    }
     return {
       get: () => now(() => current),
-      set: (next: unknown) => alone(() => void store(next)),
+      set: (next: unknown) => alone(() => store(next)),
       getAndSet: (next: unknown) =>
         alone(() => {
           const before = current
           store(next)
           return before
         }),
-      update: (task: TaskName) => alone(() => Effect.map(runTask(task, current), store)),
+      update: (task: TaskName) => alone(() => runUpdate(task, current, store)),
       updateWith: (task: TaskName, argument: unknown) =>
-        alone(() => Effect.map(runTask(task, { value: current, argument }), store))
+        alone(() => runUpdate(task, { value: current, argument }, store))
     }
   })
 
@@ -146,12 +159,7 @@ const makeMap: Make = (initial: Iterable<readonly [unknown, unknown]>) =>
       entries: () => now(() => Array.from(all)),
       clear: () => alone(() => all.clear()),
       update: (key: unknown, task: TaskName) =>
-        alone(() =>
-          Effect.map(runTask(task, all.get(key)), (next) => {
-            all.set(key, next)
-            return next
-          })
-        )
+        alone(() => runUpdate(task, all.get(key), (next) => void all.set(key, next)))
     }
   })
 
@@ -192,8 +200,10 @@ const makeList: Make = (initial: Iterable<unknown>) =>
       update: (index: number, task: TaskName) =>
         alone(() => {
           const place = placeOf(index)
-          if (place < 0) return Effect.succeed(undefined)
-          return Effect.map(runTask(task, all[place]), (next) => all[place] = next)
+          if (place < 0) return Effect.undefined
+          return runUpdate(task, all[place], (next) => {
+            all[place] = next
+          })
         })
     }
   })
@@ -217,32 +227,50 @@ const makeSet: Make = (initial: Iterable<unknown>) =>
   })
 
 const makeQueue: Make = (capacity: number) =>
-  Effect.map(
-    Number.isFinite(capacity) ? Queue.bounded<unknown>(capacity) : Queue.unbounded<unknown>(),
-    (all) => ({
-      offer: (next: unknown) => Effect.asVoid(Queue.offer(all, next)),
-      take: () => Queue.take(all),
-      poll: () => Effect.map(Queue.poll(all), (option) => option._tag === "Some" ? [option.value] : []),
-      size: () => Queue.size(all)
+  Effect.sync(() => {
+    const all = makeValues(capacity)
+    const handed = (entry: Entry, value: unknown = entry.value): Handed => ({
+      value,
+      putBack: () => all.putBack(entry)
     })
-  )
+    const nothing: Handed = { value: [], putBack: () => {} }
+    return {
+      offer: (next: unknown) =>
+        Effect.callback<void>((resume) => Effect.sync(all.offer(next, () => resume(Effect.void)))),
+      take: () =>
+        Effect.callback<Handed>((resume) => Effect.sync(all.take((entry) => resume(Effect.succeed(handed(entry)))))),
+      poll: () =>
+        now(() => {
+          const entry = all.poll()
+          return entry === undefined ? nothing : handed(entry, [entry.value])
+        }),
+      size: () => now(all.size)
+    }
+  })
 
-/** Held as long as the stream is: whoever dies gives back what it had. */
 const noSuchShare = (permits: number, count: number): RangeError =>
   new RangeError(
     `A hosted semaphore of ${permits} permits cannot give ${String(count)}: ask for 1 to ${permits} of them.`
   )
 
+/** As long as somebody listens. */
+const lasting = <A>(first: A): Stream.Stream<A> => Stream.concat(Stream.succeed(first), Stream.never)
+
+/** Held as long as the stream is: whoever dies gives back what it had. */
 const makeSemaphore: Make = (permits: number) =>
-  Effect.map(Semaphore.make(permits), (all) => ({
-    hold: (count: number) =>
-      !(Number.isInteger(count) && count >= 1 && count <= permits) ?
-        Stream.die(noSuchShare(permits, count)) :
-        Stream.unwrap(Effect.as(
-          Effect.acquireRelease(all.take(count), () => all.release(count), { interruptible: true }),
-          Stream.concat(Stream.succeed(undefined), Stream.never)
-        ))
-  }))
+  Effect.map(Semaphore.make(permits), (all) => {
+    const share = (count: number, give: () => Stream.Stream<unknown>): Stream.Stream<unknown> =>
+      Number.isInteger(count) && count >= 1 && count <= permits ? give() : Stream.die(noSuchShare(permits, count))
+    return {
+      hold: (count: number) => share(count, () => Stream.unwrap(Effect.as(all.takeScoped(count), lasting(undefined)))),
+      holdIfAvailable: (count: number) =>
+        share(count, () =>
+          Stream.unwrap(Effect.map(
+            Effect.acquireRelease(all.takeIfAvailable(count), (isHeld) => isHeld ? all.release(count) : Effect.void),
+            (isHeld) => isHeld ? lasting(true) : Stream.succeed(false)
+          )))
+    }
+  })
 
 const makeEvent: Make = (isSet: boolean) =>
   Effect.sync(() => {
@@ -264,20 +292,24 @@ const makeEvent: Make = (isSet: boolean) =>
     }
   })
 
+const semaphores = { schema: hosted("semaphore", semaphore), make: makeSemaphore }
+
+/** `agreed` is what all who give the same name have to say alike. */
 const kinds = {
-  ref: { schema: hosted("ref", ref, aroundUpdates), make: makeRef },
-  map: { schema: hosted("map", map, aroundUpdates), make: makeMap },
-  list: { schema: hosted("list", list, aroundUpdates), make: makeList },
+  ref: { schema: hosted("ref", ref, aroundValues), make: makeRef },
+  map: { schema: hosted("map", map, aroundValues), make: makeMap },
+  list: { schema: hosted("list", list, aroundValues), make: makeList },
   set: { schema: hosted("set", set), make: makeSet },
-  queue: { schema: hosted("queue", queue), make: makeQueue },
-  semaphore: { schema: hosted("semaphore", semaphore), make: makeSemaphore },
+  queue: { schema: hosted("queue", queue), make: makeQueue, agreed: "a capacity of" },
+  semaphore: { ...semaphores, agreed: "permits:" },
+  lock: semaphores,
   event: { schema: hosted("event", event), make: makeEvent },
   waiters: { schema: hosted("waiters", waitersGroup), make: () => makeWaiters },
   barrier: { schema: hosted("barrier", barrierGroup), make: makeHostedBarrier },
   namespace: { schema: hosted("namespace", namespaceGroup, aroundUpdates), make: makeNamespace },
   pool: { schema: hosted("pool", poolGroup, aroundPool), make: makeHostedPool },
   memory: { schema: hosted("memory", memoryGroup), make: () => makeMemory }
-} satisfies Readonly<Record<Kind, { readonly schema: Schema.Codec<object>; readonly make: Make }>>
+} satisfies Readonly<Record<Kind, KindOfObject>>
 
 // ---------------------------------------------------------------------------------------------------- the service
 
@@ -290,23 +322,38 @@ export const objectsGroup = RpcGroup.make(
   )
 ) as unknown as RpcGroup.RpcGroup<Rpc.Any> // the service says the rest
 
+const doNotAgree = (kind: Kind, agreed: string, name: string, first: unknown, wanted: unknown): RangeError =>
+  new RangeError(
+    `Manager.${kind}: "${name}" has ${agreed} ${String(first)}, and was asked for with ${
+      String(wanted)
+    }. Say the same ` +
+      "wherever it is asked for, or give it another name."
+  )
+
 /** Who comes first makes what has a name. */
 const makeObjects: Effect.Effect<ObjectsService, never, Scope.Scope> = Effect.gen(function*() {
   const initials = new Map<string, unknown>()
   const named = yield* RcMap.make({
     lookup: (key: string) => {
-      const kind: { readonly make: Make } = kinds[key.slice(0, key.indexOf(" ")) as Kind] // as it is written below
-      return Effect.suspend(() => kind.make(initials.get(key) as never)) // the constructors say what it is
+      const kind: KindOfObject = kinds[key.slice(0, key.indexOf(" ")) as Kind] // as it is written below
+      return Effect.suspend(() => {
+        const initial = initials.get(key)
+        return Effect.map(kind.make(initial as never), (made) => ({ made, initial })) // the constructors say what it is
+      })
     }
   })
   const give = (kind: Kind): Giving => ({ initial, name }) => {
-    const { make }: { readonly make: Make } = kinds[kind]
+    const { agreed, make }: KindOfObject = kinds[kind]
     if (name === undefined) return make(initial as never) // as above
     const key = `${kind} ${name}`
     return Effect.suspend(() => {
       initials.set(key, initial)
       return Effect.ensuring(RcMap.get(named, key), Effect.sync(() => initials.delete(key)))
-    })
+    }).pipe(Effect.flatMap(({ initial: first, made }) =>
+      agreed === undefined || first === initial
+        ? Effect.succeed(made)
+        : Effect.die(doNotAgree(kind, agreed, name, first, initial))
+    ))
   }
   const service = Object.fromEntries((Object.keys(kinds) as ReadonlyArray<Kind>).map((kind) => [kind, give(kind)]))
   return service as ObjectsService // of every kind

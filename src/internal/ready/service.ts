@@ -4,9 +4,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { ProcessError } from "../../../ProcessError.ts"
+import type { ProcessError } from "../../ProcessError.ts"
 
-/** Each has its row in the table of `ready.ts`. */
+/** Each has its row in the table of `objects.ts`. */
 export type Kind =
   | "ref"
   | "map"
@@ -14,6 +14,7 @@ export type Kind =
   | "set"
   | "queue"
   | "semaphore"
+  | "lock"
   | "event"
   | "waiters"
   | "barrier"
@@ -40,8 +41,9 @@ export type ObjectsService = Readonly<Record<Kind, Giving>>
 export class Objects extends Context.Service<Objects, ObjectsService>()("effect-multiprocessing/Manager/Objects") {}
 
 /**
- * Options of all ready-made objects: those who give the same `name` get the same object, as long as somebody holds it.
- * What it holds at first is what the first of them says.
+ * Options of all ready-made objects: those who give the same `name` get the same object of that kind, as long as somebody
+ * holds it. What it holds at first is what the first of them says. Those who do not agree on the permits of a semaphore, or the
+ * capacity of a queue, have made a mistake: a `RangeError` defect.
  *
  * @category models
  * @since 0.1.0

@@ -5,10 +5,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
-import { CodecFailed, ProcessError } from "../../../ProcessError.ts"
-import { doesNotFit } from "../../codec/reasons.ts"
-import type { Phase } from "../../codec/reasons.ts"
-import { valueCodec } from "../../codec/schema.ts"
+import { CodecFailed, ProcessError } from "../../ProcessError.ts"
+import { doesNotFit } from "../codec/reasons.ts"
+import type { Phase } from "../codec/reasons.ts"
+import { valueCodec } from "../codec/schema.ts"
 
 export type AnySchema = Schema.Codec<unknown, unknown>
 

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { ProcessError, TaskNotFound } from "../../../ProcessError.ts"
-import { findTask, taskOf } from "../../codec/registry.ts"
-import type { TaskDefinition } from "../../codec/registry.ts"
+import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { findTask, taskOf } from "../codec/registry.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
 import { coderIfAny, coderOf } from "./coder.ts"
 import { told } from "./failure.ts"
 
@@ -74,17 +74,51 @@ const handle = (definition: TaskDefinition, payload: unknown): Effect.Effect<unk
 export const runAction = (task: TaskName): Effect.Effect<unknown, unknown> =>
   Effect.flatMap(find(task), (definition) => handle(definition, undefined))
 
-/** A task of an update. What it fails with is ready to cross. */
+/** A task that is given what its schema, if it has one, has decoded. What it fails with is ready to cross. */
 export const runTask = (task: TaskName, payload: unknown): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(find(task), (definition) => run(definition, payload))
+
+const run = (definition: TaskDefinition, payload: unknown): Effect.Effect<unknown, unknown> => {
+  const error = coderIfAny(definition.error, whatOf(definition))
+  const tell = (failed: unknown) =>
+    failed instanceof ProcessError
+      ? Effect.fail(failed)
+      : Effect.flatMap(error.encode(failed), (encoded) => Effect.fail(told(encoded)))
+  return handle(definition, payload).pipe(Effect.catch(tell))
+}
+
+const whatOf = ({ name }: TaskDefinition): string => `task "${name}" in the server of a manager`
+
+/** What has crossed as it is may have lost its class. What an update has made has not. */
+const inputOf = (definition: TaskDefinition, value: unknown): Effect.Effect<unknown, ProcessError> => {
+  const { payload } = definition
+  return payload === undefined || Schema.is(payload)(value)
+    ? Effect.succeed(value)
+    : coderOf(payload, whatOf(definition)).decode(value)
+}
+
+/**
+ * A task of an update: what it gives is stored before anybody hears of it, and crosses as its schema encodes it. An object that
+ * keeps its values encoded stores that.
+ */
+export const runUpdate = (
+  task: TaskName,
+  payload: unknown,
+  store: (next: unknown) => void
+): Effect.Effect<unknown, unknown> =>
   Effect.flatMap(find(task), (definition) => {
-    const what = `task "${task.name}" in the server of a manager`
-    const error = coderIfAny(definition.error, what)
-    const tell = (failed: unknown) =>
-      failed instanceof ProcessError
-        ? Effect.fail(failed)
-        : Effect.flatMap(error.encode(failed), (encoded) => Effect.fail(told(encoded)))
-    const run = (value: unknown) => handle(definition, value).pipe(Effect.catch(tell))
-    if (task.coded !== true) return run(payload)
-    const [taken, given] = [coderOf(definition.payload!, what), coderOf(definition.success!, what)] // see codedTask
-    return taken.decode(payload).pipe(Effect.flatMap(run), Effect.flatMap(given.encode))
+    const given = coderIfAny(definition.success, whatOf(definition))
+    const stored = Effect.tap((next: unknown) => Effect.sync(() => store(next)))
+    return task.coded === true
+      // it has both: see codedTask
+      ? coderOf(definition.payload!, whatOf(definition)).decode(payload).pipe(
+        Effect.flatMap((value) => run(definition, value)),
+        Effect.flatMap(given.encode),
+        stored
+      )
+      : inputOf(definition, payload).pipe(
+        Effect.flatMap((value) => run(definition, value)),
+        stored,
+        Effect.flatMap(given.encode)
+      )
   })

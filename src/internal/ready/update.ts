@@ -1,0 +1,38 @@
+/**
+ * Updates by tasks, as a proxy asks for them: it knows the task, and its schemas.
+ */
+import * as Effect from "effect/Effect"
+import { isTask } from "../../Task.ts"
+import { taskOf } from "../codec/registry.ts"
+import type { TaskDefinition } from "../codec/registry.ts"
+import type { Around } from "../manager/definition.ts"
+import { coderIfAny } from "./coder.ts"
+import { heard } from "./failure.ts"
+
+/** One of what an `update` is given is its task. Where its object has a schema, that has been put into its place. */
+const taskIn = (payload: unknown): unknown =>
+  Array.isArray(payload) ? payload.find((one) => isTask(one) || isCoded(one)) : payload
+
+const isCoded = (u: unknown): boolean =>
+  typeof u === "object" && u !== null && (u as { readonly coded?: unknown }).coded === true
+
+type Read = (task: TaskDefinition, result: unknown) => Effect.Effect<unknown, unknown>
+
+/** For kinds whose methods that begin with `update` run a task. */
+const around = (read: Read): Around => (method, payload, send) =>
+  method.startsWith("update")
+    ? Effect.suspend(() => {
+      const given = taskIn(payload) as object
+      const task = taskOf(given) // it throws where it is none
+      const answer = send.effect(method, payload).pipe(Effect.catch(heard(task)))
+      return isCoded(given) ? answer : Effect.flatMap(answer, (result) => read(task, result))
+    })
+    : undefined
+
+/** What the task gives belongs to somebody else's schema. */
+export const aroundUpdates: Around = around((_, result) => Effect.succeed(result))
+
+/** What the task gives is what its schema says. Nothing where there was nothing to update. */
+export const aroundValues: Around = around(({ name, success }, result) =>
+  result === undefined ? Effect.undefined : coderIfAny(success, `task "${name}"`).decode(result)
+)
