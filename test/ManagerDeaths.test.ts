@@ -1,0 +1,4 @@
+import { suite } from "./conformance/ManagerDeathsSuite.ts"
+import { methods } from "./conformance/methods.ts"
+
+for (const method of methods) suite(method)
