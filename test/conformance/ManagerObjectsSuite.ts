@@ -104,6 +104,19 @@ export const suite = ({ claims, layer, name }: Method): void => {
         assert.strictEqual(yield* list.pop(), undefined)
       })))
 
+    law(
+      "an object in another one stays as long as that, whoever has put it there",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const outer = yield* Manager.list<Manager.HostedList<number>>()
+          for (let n = 0; n < 20; n++) {
+            yield* Effect.scoped(Effect.flatMap(Manager.list([n]), outer.push))
+            const inner = yield* outer.get(n)
+            assert.deepStrictEqual(yield* inner!.values(), [n])
+          }
+        }))
+    )
+
     law("a set does what a Set does", () =>
       withObjects(Effect.gen(function*() {
         const set = yield* Manager.set(["a"])

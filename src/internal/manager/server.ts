@@ -27,6 +27,7 @@ import type { Objects } from "./objects.ts"
 import { presenceOf, sayWho } from "./greeting.ts"
 import type { Presence } from "./greeting.ts"
 import { decodePayload, makeSerialization } from "./serialization.ts"
+import { setServed } from "./served.ts"
 import { socketOver } from "./socket.ts"
 
 type Answer = Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown>
@@ -135,6 +136,7 @@ export interface Reception {
   /** The largest message that may come, in bytes. */
   readonly limit: number
   readonly patienceMillis: number
+  readonly key: Uint8Array
 }
 
 /** Is it a client of a manager? It has to say so in time. */
@@ -191,6 +193,10 @@ export const host = (
   Effect.gen(function*() {
     const sockets = new Set<Guest["socket"]>()
     const objects = yield* makeObjects(leaseMillis)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => setServed({ address: hall.address, key: reception.key }, objects)),
+      (end) => Effect.sync(end)
+    )
     const open: Open = new Map()
     const definitions = Array.from(reachable(definition))
     const handlers = yield* Effect.all([

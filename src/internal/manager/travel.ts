@@ -2,7 +2,6 @@
  * Proxies that came from elsewhere: they find their definition by its module and name, and share one connection to each
  * server. It is made by the first call, keeps no process alive, and is made anew when it was lost.
  */
-import { Buffer } from "node:buffer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +11,6 @@ import * as Stream from "effect/Stream"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import { installCalls } from "../handles/manager.ts"
 import type { Calls, ProxyData, Reference } from "../handles/manager.ts"
-import { show } from "../listener/address.ts"
 import { perThread } from "../memory/perThread.ts"
 import { linkIn, lostCall, usualSilenceMillis, wishFor } from "./connect.ts"
 import type { LinkOptions } from "./connect.ts"
@@ -21,14 +19,13 @@ import type { Definition } from "./definition.ts"
 import type { Link } from "./link.ts"
 import { call, callStream, hold, holdOn } from "./callee.ts"
 import type { Callee } from "./callee.ts"
+import { nameOf, objectsOf } from "./served.ts"
 
 // ---------------------------------------------------------------------------------------------------- connections
 
 type Shared = Deferred.Deferred<Link, ProcessError>
 
 const links = perThread("manager links", () => new Map<string, Shared>())
-
-const nameOf = ({ address, key }: Reference): string => `${show(address)} ${Buffer.from(key).toString("base64")}`
 
 /** A link of this process, for proxies that come back to it. It is forgotten when it is lost. */
 export const shareLink = (reference: Reference, link: Link): void => {
@@ -130,8 +127,20 @@ const callsOf = (data: ProxyData, token: object | undefined): Calls => {
 /** Whoever has sent it holds it meanwhile. */
 const firstMillis = 10_000
 
+/** One of a server of this thread, which is there, is held at once. */
+const holdHere = ({ object, server }: ProxyData): (() => void) | undefined => {
+  const objects = objectsOf(server)
+  if (objects?.find(object!) === undefined) return undefined
+  const scope = Scope.makeUnsafe()
+  Effect.runSync(Scope.provide(objects.hold(object!, undefined), scope))
+  return () => void Effect.runFork(Scope.close(scope, Exit.void))
+}
+
 /** From now on it is held here too. What is given lets it go. */
-const holdFor = ({ object, server }: ProxyData): () => void => {
+const holdFor = (data: ProxyData): () => void => {
+  const here = holdHere(data)
+  if (here !== undefined) return here
+  const { object, server } = data
   const holding = holdOn(linkTo(server), object!, { firstMillis }) // it is one among others
   const fiber = Effect.runFork(Effect.ignoreCause(holding))
   return () => void Effect.runFork(Fiber.interrupt(fiber))
