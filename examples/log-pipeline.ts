@@ -6,7 +6,7 @@
  *     npm run example log-pipeline /var/log/nginx/access.log
  */
 import { NodeServices } from "@effect/platform-node"
-import { Clock, Console, Effect, Option, Stream, Terminal } from "effect"
+import { Clock, Console, Effect, Fiber, Option, Stream, Terminal } from "effect"
 import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -172,11 +172,12 @@ const main = Effect.gen(function*() {
     yield* Process.start(parse, { lines, parsed })
   ]
   const last = yield* Process.start(aggregate, parsed)
-  yield* Effect.forkChild(draw(progress, statSync(file).size))
+  const drawing = yield* Effect.forkChild(draw(progress, statSync(file).size))
 
   const totals = yield* Process.join(last)
   // whoever failed says so here
   yield* Effect.forEach(stages, (stage) => Process.join(stage))
+  yield* Fiber.join(drawing)
 
   yield* Console.log(`${totals.requests} requests, ${totals.errors} errors, ${totals.malformed} lines are none`)
   const byRequests = [...totals.paths].sort(([, one], [, other]) => other.requests - one.requests)

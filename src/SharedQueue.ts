@@ -81,7 +81,7 @@ import {
   withSchema
 } from "./internal/handles/queue.ts"
 import type { QueueHandle, Receipt, Variance } from "./internal/handles/queue.ts"
-import { bundle, isPlain, numberAt, sizeOf, tagAt, tagsOf, takeIn } from "./internal/hub/bundle.ts"
+import { bundle, isPlain, mostOffered, numberAt, sizeOf, tagAt, tagsOf, takeIn } from "./internal/hub/bundle.ts"
 import type { Bundle, Content, Handful, Parcels } from "./internal/hub/bundle.ts"
 import { ownSlot } from "./internal/hub/link.ts"
 import { hasEnded } from "./internal/hub/queue.ts"
@@ -366,7 +366,6 @@ export const offerWithin: {
   <A>(self: SharedQueue<A>, value: A, limit: Duration.Input) => offerOneWithin(handleOf(self), value, limit)
 )
 
-const mostTogether = 4096
 /** Unless one has more. */
 const mostBytesTogether = 1024 * 1024
 
@@ -390,7 +389,7 @@ const nextBatch = (handle: QueueHandle, source: Source): Batch => {
   let isLast = false
   let problem: Offered | undefined
   try {
-    while (contents.length < mostTogether) {
+    while (contents.length < mostOffered) {
       let parcel = source.kept
       source.kept = undefined
       if (parcel === undefined) {

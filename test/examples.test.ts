@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -33,12 +33,13 @@ const signalGroup = (leader: number, signal: NodeJS.Signals | 0): boolean => {
 const runExample = (
   name: string,
   args: ReadonlyArray<string>,
-  startMethod: string | undefined
+  startMethod: string | undefined,
+  nodeOptions = ""
 ): Effect.Effect<Ended, Error> =>
   Effect.callback<Ended, Error>((resume) => {
     const { MULTIPROCESSING_START_METHOD: _, ...inherited } = process.env
     // some versions of Node warn of the types that they strip
-    const base = { ...inherited, NODE_OPTIONS: "--disable-warning=ExperimentalWarning" }
+    const base = { ...inherited, NODE_OPTIONS: `--disable-warning=ExperimentalWarning ${nodeOptions}` }
     const child = spawn(process.execPath, [join(root, "scripts", "example.ts"), name, ...args], {
       cwd: root,
       detached: true,
@@ -320,11 +321,49 @@ const run = (name: string, { args, check }: Example, startMethod: StartMethodNam
     check(stdout, startMethod)
   })
 
+/** The program believes that its output is a terminal. */
+const onTerminal = `--import=${new URL("./fixtures/preloads/terminal.ts", import.meta.url)}`
+
+const withLog = (lines: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const folder = mkdtempSync(join(tmpdir(), "log-"))
+      writeFileSync(join(folder, "some.log"), lines.map((line) => `${line}\n`).join(""))
+      return folder
+    }),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  ).pipe(Effect.map((folder) => join(folder, "some.log")))
+
 describe("examples", () => {
   it("each file of examples/ is run here", () => {
     const names = readdirSync(join(root, "examples")).map((file) => file.replace(/\.ts$/, ""))
     assert.deepStrictEqual(names.sort(), Object.keys(examples).sort())
   })
+
+  for (const startMethod of both) {
+    it.live(`log-pipeline on ${startMethod} reads the log that it is given, and shows on a terminal how far it is`, () =>
+      Effect.gen(function*() {
+        const file = yield* withLog([
+          ...Array.from(
+            { length: 1500 },
+            (_, i) => `10.0.0.1 - - [now] "GET /${i % 3} HTTP/1.1" ${i < 10 ? 500 : 200} 1000`
+          ),
+          "no line of a log"
+        ])
+        const { code, stderr, stdout } = yield* runExample("log-pipeline", [file], startMethod, onTerminal)
+        assert.deepStrictEqual([code, stderr], [0, ""])
+        const drawn = stdout.split("\r").slice(1)
+        const size = statSync(file).size
+        for (const line of drawn) assert.match(line, /^bytes \[#* *\] \d+\/\d+ \d+%/)
+        const [last, ...rest] = linesOf(drawn.at(-1)!)
+        assert.include(last, `] ${size}/${size} 100%`)
+        assert.isBelow(last!.length, 80)
+        assert.deepStrictEqual(rest, [
+          "1500 requests, 10 errors, 1 lines are none",
+          ...[0, 1, 2].map((path) => `/${path}                       500 requests      0.5 MB`)
+        ])
+      }).pipe(Effect.scoped))
+  }
 
   for (const [name, example] of Object.entries(examples)) {
     if (example.startMethods === "its own") {

@@ -118,6 +118,12 @@ const values = ({ law }: Setting): void => {
       assert.strictEqual(yield* SharedSemaphore.take(semaphore, 2), 2)
     }))
 
+  law("of a child serves that child's own children", () =>
+    Effect.gen(function*() {
+      const child = yield* Process.start(F.givesToItsChild, undefined)
+      assert.deepStrictEqual(yield* bounded("a child ended")(Process.join(child)), [0, "from below"])
+    }))
+
   law("gives classes where both sides have schemas, and fails for what does not fit", () =>
     Effect.gen(function*() {
       const orders = yield* SharedQueue.unbounded({ schema: F.Order })

@@ -24,6 +24,8 @@ const makeReceiver = <In>(limit: number, onBatch: (batch: ReadonlyArray<In>) => 
   let messages: Array<In> = []
   const onBody: OnBody = (body, attachments) => {
     const batch = decodeBody(body, attachments) as ReadonlyArray<In> // the peer is our own code
+    // each takes a byte at least: an array that only claims to have billions is not taken apart
+    if (batch.length > body.length) throw new RangeError("a batch that is none")
     for (const message of batch) messages.push(message)
   }
   const deliver = (): void => {

@@ -40,6 +40,21 @@ export type Bundle = readonly [
   block: Uint8Array | undefined
 ]
 
+/** So many are offered in one bundle at most. */
+export const mostOffered = 4096
+
+const isContent = (value: unknown): boolean => isPlain(value) || value instanceof Uint8Array
+
+const isList = (value: unknown): value is ReadonlyArray<unknown> => Array.isArray(value) && value.length <= mostOffered // also where it claims more places than it has
+
+/** What a process has said is one that may be offered. */
+export const isBundle = (value: unknown): value is Bundle => {
+  if (!Array.isArray(value)) return false
+  const [tags, lengths, others, block] = value as ReadonlyArray<unknown>
+  return (typeof tags === "number" || isList(tags)) && isList(others) && others.every(isContent) &&
+    (lengths === undefined || (isList(lengths) && block instanceof Uint8Array))
+}
+
 /** In the place of a length: the content stands among the others. */
 const among = -1
 

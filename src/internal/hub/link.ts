@@ -23,6 +23,10 @@ export type Outcome =
 export const notUnderstood = (what: string, operation: string): Error =>
   new Error(`A ${what} does not know what ${operation} is.`)
 
+/** Thrown by an object before anything has come of the question: nobody else is to hear of it. */
+export const malformed = (what: string, operation: string): Error =>
+  new Error(`A ${what} was asked for ${operation} with something that is no argument of that.`)
+
 export const closed: Outcome = { _tag: "Closed" }
 export const withdrawn: Outcome = { _tag: "Withdrawn" }
 

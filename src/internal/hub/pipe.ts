@@ -4,7 +4,7 @@
  * that changes, or when the other side is over.
  */
 import type { Address } from "./door.ts"
-import { notUnderstood } from "./link.ts"
+import { malformed, notUnderstood } from "./link.ts"
 import type { HubObject, Peer } from "./link.ts"
 
 type Side = 0 | 1
@@ -33,6 +33,22 @@ export type Told =
   | { readonly _tag: "Dial"; readonly door: Address | undefined; readonly ticket: string }
   /** The other side will never come, or has gone. */
   | { readonly _tag: "Over" }
+
+const isLeaving = (value: unknown): value is Leaving => {
+  const { epoch, side } = (value ?? {}) as Partial<Leaving>
+  return (side === 0 || side === 1) && Number.isSafeInteger(epoch)
+}
+
+const isAddress = (value: unknown): value is Address => {
+  const { path, secret } = (value ?? {}) as Partial<Address>
+  return typeof path === "string" && typeof secret === "string"
+}
+
+/** The other side will knock where it says. */
+const isClaiming = (value: unknown): value is Claiming => {
+  const { door, ticket } = (value ?? {}) as Partial<Claiming>
+  return isLeaving(value) && typeof ticket === "string" && (door === undefined || isAddress(door))
+}
 
 interface Claim extends Omit<Claiming, "side" | "failed"> {
   readonly peer: Peer
@@ -145,12 +161,16 @@ export const makePipeObject = (): HubObject => {
 
   return {
     call: (peer, operation, argument, answer) => {
-      if (operation === "claim") return claim(peer, argument as Claiming, answer)
-      const { epoch, side } = argument as Leaving // what our own lines say
+      if (operation === "claim") {
+        if (!isClaiming(argument)) throw malformed("pipe", operation)
+        return claim(peer, argument, answer)
+      }
+      if (!["leave", "release", "forsake"].includes(operation)) throw notUnderstood("pipe", operation)
+      if (!isLeaving(argument)) throw malformed("pipe", operation)
+      const { epoch, side } = argument
       if (operation === "leave") leave(side, epoch)
       else if (operation === "release") release(side, epoch)
-      else if (operation === "forsake") forsake(side, epoch)
-      else throw notUnderstood("pipe", operation)
+      else forsake(side, epoch)
       answer(undefined)
       return undefined
     },

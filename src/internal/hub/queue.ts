@@ -7,10 +7,10 @@
  */
 import type { OwnTally } from "../memory/tally.ts"
 import { makeAway } from "./away.ts"
-import { handOut, sizeOf, tagAt, unbundle } from "./bundle.ts"
-import type { Bundle, Handed, Item, Parcels } from "./bundle.ts"
+import { handOut, isBundle, sizeOf, tagAt, unbundle } from "./bundle.ts"
+import type { Handed, Item, Parcels } from "./bundle.ts"
 import { makeChain } from "./chain.ts"
-import { notUnderstood, ownSlot } from "./link.ts"
+import { malformed, notUnderstood, ownSlot } from "./link.ts"
 import type { HubObject } from "./link.ts"
 import { makeRow } from "./row.ts"
 
@@ -37,6 +37,25 @@ interface Taker {
   readonly slot: number
   readonly wish: Wish
   readonly answer: (answer: Answer) => void
+}
+
+const isWish = (value: unknown): value is Wish =>
+  Array.isArray(value) && typeof value[0] === "number" && value[0] >= 1 && typeof value[1] === "number"
+
+const parcelsOf = (argument: unknown): Parcels => {
+  if (!isBundle(argument)) throw malformed("queue", "offer")
+  return unbundle(argument)
+}
+
+const wishOf = (argument: unknown): Wish => {
+  if (!isWish(argument)) throw malformed("queue", "take")
+  return argument
+}
+
+/** Of items. Places that nobody has written take no time. */
+const numbersOf = (argument: unknown): ReadonlyArray<number> => {
+  if (!Array.isArray(argument)) throw malformed("queue", "back")
+  return Object.values(argument)
 }
 
 /** Of several items that are handed out at once. One may have more. */
@@ -219,7 +238,7 @@ export const makeQueueObject = (
       case "taken":
         return away.taken(slot, argument as number) // the number of an item
       case "back":
-        return comeBack(away.back(slot, argument as ReadonlyArray<number>)) // the numbers of items
+        return comeBack(away.back(slot, numbersOf(argument)))
       case "retract":
         // too late for what is on its way, or taken
         return items.remove(argument as number) ? account.retract() : undefined // a number
@@ -245,9 +264,9 @@ export const makeQueueObject = (
     answer: (value: unknown) => void
   ): (() => void) | undefined => {
     if (operation === "offer") {
-      return offers.push({ parcels: unbundle(argument as Bundle), accepted: 0, answer }) // what is encoded for it
+      return offers.push({ parcels: parcelsOf(argument), accepted: 0, answer })
     }
-    if (operation === "take") return takers.push({ slot, wish: argument as Wish, answer }) // one or more
+    if (operation === "take") return takers.push({ slot, wish: wishOf(argument), answer })
     return operation === "join" ? account.join(answer) : undefined
   }
 

@@ -6,7 +6,7 @@
  * process takes and puts back without asking, and the account here stays what it is.
  */
 import { collect, dropWord, giveWord, markWanted, noWord, readIdle, sayFree, unmarkWanted } from "../memory/permits.ts"
-import { notUnderstood, ownSlot } from "./link.ts"
+import { malformed, notUnderstood, ownSlot } from "./link.ts"
 import type { HubObject } from "./link.ts"
 
 interface Waiting {
@@ -151,12 +151,13 @@ export const makeSemaphoreObject = (permits: number, bounded: boolean, words: In
 
   return {
     call: ({ slot }, operation, argument, answer) => {
-      const count = argument as number // checked where it was asked for
+      if (operation !== "take" && operation !== "release") throw notUnderstood("semaphore", operation)
+      const count = argument as number // checked where it was asked for, unless somebody else speaks
+      if (!Number.isSafeInteger(count) || count < 0) throw malformed("semaphore", operation)
       if (operation === "release") {
         answer(release(slot, count))
         return undefined
       }
-      if (operation !== "take") throw notUnderstood("semaphore", operation)
       const waiting: Waiting = { slot, count, grant: () => answer(accounts.wordFor(slot)) }
       queue.push(waiting)
       serve()

@@ -11,7 +11,7 @@ import { openDoor } from "./door.ts"
 import type { Address, Door, Visitor } from "./door.ts"
 import { closed, failed, ownSlot, withdrawn } from "./link.ts"
 import type { HubObject, Link, Outcome, Peer } from "./link.ts"
-import { makeOutbox, Word } from "./wire.ts"
+import { isToHub, makeOutbox, Word } from "./wire.ts"
 import type { ToHub, ToPeer } from "./wire.ts"
 
 export interface Hub {
@@ -107,7 +107,8 @@ export const makeHub = (): Hub => {
     const { say, sayNow } = makeOutbox<ToPeer>((batch) => channel.post(batch))
     peers.set(peer.slot, peer)
     sayNow([Word.Welcome, peer.slot])
-    const hear = (message: ToHub): void => {
+    const hear = (message: unknown): void => {
+      if (!isToHub(message)) throw new Error("Nothing that a hub is told.")
       if (message[0] === Word.Withdraw) {
         const question = asked.get(message[1])
         if (question !== undefined) withdraw(question)

@@ -11,6 +11,13 @@ export type ToHub =
   | readonly [typeof Word.Ask, request: number, object: number, operation: string, argument: unknown]
   | readonly [typeof Word.Withdraw, request: number]
 
+/** What a peer has said is a question, or takes one back. What it asks for is the object's to judge. */
+export const isToHub = (said: unknown): said is ToHub => {
+  if (!Array.isArray(said) || typeof said[1] !== "number") return false
+  return said[0] === Word.Withdraw ||
+    (said[0] === Word.Ask && typeof said[2] === "number" && typeof said[3] === "string")
+}
+
 export type ToPeer =
   | readonly [typeof Word.Welcome, slot: number]
   | readonly [typeof Word.Outcome, request: number, outcome: Outcome]
