@@ -5,7 +5,7 @@ import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Pool, Process, StartMethod } from "../../src/index.ts"
+import { Pool, Process, SharedMemory, StartMethod } from "../../src/index.ts"
 import type { Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
@@ -599,8 +599,45 @@ export const suite = ({ claims, layer, name }: Method): void => {
       }
     }
 
+    if (claims.signals && SharedMemory.reach === "processes") {
+      law(
+        "a worker that is killed fails what it was in, also among items too cheap to be announced",
+        () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            for (let round = 0; round < 3; round++) {
+              yield* Pool.map(pool, T.killedByThirteen, Array.from({ length: 20_000 }, () => 0))
+              const exits = yield* Effect.forEach(
+                numbers(40),
+                (n) => Effect.exit(Pool.apply(pool, T.killedByThirteen, n)),
+                { concurrency: "unbounded" }
+              )
+              assert.deepStrictEqual(
+                exits.map((exit) => Exit.isSuccess(exit) ? exit.value : reasonOf(exit)._tag),
+                numbers(40).map((n) => n === 13 ? "WorkerExited" : n)
+              )
+              assert.strictEqual((yield* Pool.stats(pool)).restarts, round + 1)
+            }
+          })
+      )
+    }
+
     const { outOfMemory } = claims
     if (outOfMemory !== undefined) {
+      law("a payload that ends whoever reads it fails, and takes no other with it", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          const { dead, neighbours } = yield* Effect.all({
+            dead: Effect.exit(Pool.apply(pool, T.lengthOf, Array.from({ length: 1_500_000 }, (_, n) => ({ n })))),
+            neighbours: Effect.forEach(numbers(20), () => Pool.apply(pool, T.busy, 5), { concurrency: "unbounded" })
+          }, { concurrency: "unbounded" })
+          const reason = reasonOf(dead)
+          assert.strictEqual(reason._tag, "WorkerExited")
+          assert.deepStrictEqual(neighbours, Array.from({ length: 20 }, () => 5))
+          assert.strictEqual((yield* Pool.stats(pool)).restarts, 3)
+          assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+        }).pipe(Effect.provide(outOfMemory)), 60_000)
+
       law("a worker that runs out of memory fails its own item", () =>
         Effect.gen(function*() {
           const pool = yield* Pool.make({ processes: 2 })

@@ -144,8 +144,10 @@ export const runCopy = (host: CopyHost): never => {
     task.definition ??= findTask(task.module, task.name)
     const run: Run = { id, task, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 }
     reports.name(id, task.name)
-    if (!enter(host.progress, id)) return
-    while (run.index < items.length) runItem(run)
+    while (run.index < items.length) {
+      if (!enter(host.progress, id, run.index)) return
+      runItem(run)
+    }
     enter(host.progress, idle)
     reports.flush()
     if (boot.once) leave(reports.hasFailed() ? 1 : 0)

@@ -1,5 +1,5 @@
 /**
- * A word that a parent shares with one child: the number of the run that the child is in.
+ * Words that a parent shares with one child: the run that the child is in, and the item of it (`internal/protocol/progress.ts`).
  */
 import type { PlaceData } from "./places.ts"
 import { makeToldWords, openToldWords } from "./told.ts"
@@ -12,7 +12,7 @@ export interface Word {
   readonly isUsed: 1
 }
 
-const bytes = 8
+const bytes = 12
 
 const wordOf = (words: Int32Array): Word => ({ words, noted: 0, isUsed: 1 })
 

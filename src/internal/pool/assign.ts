@@ -65,14 +65,17 @@ export const offered = (state: State, job: Job): number => {
 
 const hasRoom = (worker: Worker): boolean =>
   isActive(worker) && worker.millis < aheadMillis && worker.chunks.length < maxChunksAhead &&
+  worker.chunks[0]?.alone !== true &&
   (worker.bytes < maxChunkBytes || worker.chunks.length < 2)
 
 /** A worker counts as idle when it holds nothing, also nothing that is being cancelled. */
 const isIdle = (worker: Worker): boolean => isActive(worker) && worker.chunks.length === 0
 
-/** An item of unknown cost, and one that moves, is not queued behind others. */
-const needsIdle = (state: State, job: Job): boolean =>
-  state.means[job.options.task] === undefined || Deque.peek(job.blocks)?.block.moves !== undefined
+/** An item of unknown cost, one that moves, and what a worker may have died of, is not queued behind others. */
+const needsIdle = (state: State, job: Job): boolean => {
+  const block = Deque.peek(job.blocks)?.block
+  return state.means[job.options.task] === undefined || block?.moves !== undefined || block?.alone === true
+}
 
 /** Estimates that differ by less are the same. */
 const alikeMillis = 0.05
@@ -242,7 +245,7 @@ const take = (state: State, job: Job, count: number): Chunk => {
 const makeChunk = (
   state: State,
   job: Job,
-  { at, marked, moves }: Block,
+  { alone, at, marked, moves }: Block,
   items: ReadonlyArray<unknown>,
   first: number,
   bytes: number
@@ -253,6 +256,7 @@ const makeChunk = (
   items,
   marked,
   moves,
+  alone: alone === true,
   itemMillis: state.means[job.options.task] ?? aheadMillis,
   bytes,
   at,
@@ -303,17 +307,27 @@ const send = (worker: Worker, chunk: Chunk, out: Array<Command>): void => {
   out.push({ _tag: "Send", worker: worker.id, chunk })
 }
 
-/** Items that have not started go back to their job. */
-export const giveBack = (state: State, chunk: Chunk, from: number, limit: number | undefined): void => {
+interface Back extends Pick<Block, "alone" | "limit"> {
+  readonly to?: number
+}
+
+/** Items go back to their job. Of a suspect at most `limit` go together, and nothing with them. */
+export const giveBack = (
+  state: State,
+  chunk: Chunk,
+  from: number,
+  { alone, limit, to = chunk.items.length }: Back = {}
+): void => {
   const { job } = chunk
-  if (from >= chunk.items.length) return
-  const items = from === 0 ? chunk.items : chunk.items.slice(from)
+  if (from >= to) return
+  const items = to - from === chunk.items.length ? chunk.items : chunk.items.slice(from, to)
   const block: Block = {
     first: chunk.first + from,
     items,
     marked: chunk.marked,
     moves: chunk.moves,
     limit,
+    alone,
     at: undefined
   }
   // in the order of the items: whoever wants the results in order waits for the first of them

@@ -5,6 +5,7 @@
  */
 import { assign, enqueue, giveBack, handAtOnce, offered } from "./assign.ts"
 import { nextMean } from "./chunking.ts"
+import { diedAt, isConvicted, mayRetry, suspectOf } from "./deaths.ts"
 import * as Deque from "./Deque.ts"
 import {
   addWorker,
@@ -157,7 +158,8 @@ const submit = (
     cancelling: 0,
     queued: false,
     itemBytes: 0,
-    attempts: undefined
+    attempts: undefined,
+    suspected: undefined
   }
   if (state.status !== "open") {
     out.push({ _tag: "Abandoned", job: event.job })
@@ -340,7 +342,7 @@ const returned = (
   dropChunk(worker, chunk, out)
   recount(state, worker, chunk, chunk.items.length - index)
   if (isNobodys(chunk)) return release(state, chunk, out)
-  giveBack(state, chunk, index, undefined)
+  giveBack(state, chunk, index)
 }
 
 /** One item alone is at fault; of more, the halves are tried. */
@@ -352,7 +354,7 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
   recount(state, worker, chunk, chunk.items.length)
   if (isNobodys(chunk)) return release(state, chunk, out)
   if (chunk.items.length === 1) fail(state, chunk.job, id, chunk.first, { _tag: "Unsendable", detail }, out)
-  else giveBack(state, chunk, 0, Math.ceil(chunk.items.length / 2))
+  else giveBack(state, chunk, 0, { limit: Math.ceil(chunk.items.length / 2) })
   settleWhenDone(state, chunk.job, out)
 }
 
@@ -391,6 +393,8 @@ const timeElapsed = (state: State, id: number, run: number, index: number, out: 
 
 // ---------------------------------------------------------------------------------------------------- deaths
 
+type Ended = Pick<Extract<Event, { readonly _tag: "WorkerExited" }>, "detail" | "last">
+
 const exited = (
   state: State,
   event: Extract<Event, { readonly _tag: "LaunchFailed" | "WorkerExited" }>,
@@ -400,8 +404,10 @@ const exited = (
   if (worker === undefined) return
   state.workers.delete(worker.id)
   const expected = worker.status === "closing" || worker.status === "killed"
+  const ended: Ended = { detail: event.detail, last: event._tag === "WorkerExited" ? event.last : "none" }
+  const suspect = expected ? undefined : suspectOf(worker, ended.last)
   // the last first, so that they wait in their order again
-  for (const chunk of worker.chunks.toReversed()) returnChunk(state, worker, chunk, event.detail, out)
+  for (const chunk of worker.chunks.toReversed()) returnChunk(state, worker, chunk, chunk === suspect, ended, out)
   if (state.status === "ended") {
     if (state.workers.size === 0) out.push({ _tag: "Ended" })
     return
@@ -437,40 +443,39 @@ const mayRestart = (state: State, now: number): boolean => {
   return state.deaths.length <= state.options.maxRestarts
 }
 
-/** What a dead worker held: the item that had started fails, what had not goes back to the front of its job. */
+/**
+ * What a dead worker held: the item that it died in fails, all others go back to the front of its job. Those before it that have
+ * no report have run, and nobody knows what they gave: they run again.
+ */
 const returnChunk = (
   state: State,
   worker: Worker,
   chunk: Chunk,
-  detail: unknown,
+  isSuspect: boolean,
+  { detail, last }: Ended,
   out: Array<Command>
 ): void => {
-  const { job } = chunk
+  const { job, reported } = chunk
   if (chunk.cancelled || job.stopped) {
     if (chunk.cancelled) out.push({ _tag: "CancelEnded", worker: worker.id, run: chunk.run })
     return release(state, chunk, out)
   }
   if (job.options.timeoutMillis !== undefined) out.push({ _tag: "StopTimer", worker: worker.id, run: chunk.run })
-  let from = chunk.reported
-  // one that was announced has ended, unseen, when its worker was in another run
-  const wasRunning = chunk.announced >= from && (worker.stuckIn ?? chunk.run) === chunk.run
-  const held = wasRunning || chunk.moves !== undefined
-  const retry = held && chunk.moves === undefined && mayRetry(job, chunk.first + from)
-  if (held && !retry) {
-    fail(state, job, worker.id, chunk.first + from, { _tag: "Exited", detail }, out)
-    from++
+  // what has moved is gone with its worker
+  const isLost = chunk.moves !== undefined || (isSuspect && isConvicted(chunk))
+  const at = diedAt(worker, chunk, last) ?? (isLost ? reported : undefined)
+  const fails = at !== undefined && (chunk.moves !== undefined || !mayRetry(job, chunk.first + at))
+  if (fails) {
+    fail(state, job, worker.id, chunk.first + at, { _tag: "Exited", detail }, out)
     if (job.stopped) return
+    giveBack(state, chunk, at + 1)
+    giveBack(state, chunk, reported, { to: at })
+  } else if (isSuspect) {
+    giveBack(state, chunk, reported, { limit: Math.ceil((chunk.items.length - reported) / 2), alone: true })
+  } else {
+    giveBack(state, chunk, reported)
   }
-  giveBack(state, chunk, from, undefined)
   settleWhenDone(state, job, out)
-}
-
-const mayRetry = (job: Job, index: number): boolean => {
-  if (job.options.retries === 0) return false
-  job.attempts ??= new Map()
-  const attempts = job.attempts.get(index) ?? 0
-  job.attempts.set(index, attempts + 1)
-  return attempts < job.options.retries
 }
 
 // ---------------------------------------------------------------------------------------------------- the end

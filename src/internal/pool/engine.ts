@@ -347,7 +347,13 @@ const launch = (engine: Engine, id: number): void => {
     const error = reason?._tag === "Fail" ? reason.error : undefined
     // interrupted: the pool is ending
     if (error === undefined && reason?._tag === "Interrupt") {
-      return dispatch(engine, { _tag: "WorkerExited", worker: id, detail: undefined, now: performance.now() })
+      return dispatch(engine, {
+        _tag: "WorkerExited",
+        worker: id,
+        detail: undefined,
+        now: performance.now(),
+        last: "none"
+      })
     }
     const detail = error ?? launchDefect(engine, reason)
     engine.onStart?.(detail)
@@ -432,7 +438,13 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
     // one that was let go was up: its time was over before the others came up
     const wasLetGo = engine.state.workers.get(worker.id)?.status === "closing"
     if (engine.onStart !== undefined && !wasLetGo) engine.onStart(workerExited(child, status, undefined))
-    dispatch(engine, { _tag: "WorkerExited", worker: worker.id, detail, now: performance.now() })
+    dispatch(engine, {
+      _tag: "WorkerExited",
+      worker: worker.id,
+      detail,
+      now: performance.now(),
+      last: child.lastItem()
+    })
   })
   if (child.status() !== undefined) return
   const known = engine.state.workers.get(worker.id)

@@ -3,6 +3,7 @@
  */
 import type { Given } from "../handles/handle.ts"
 import type { Ambient } from "../protocol/messages.ts"
+import type { LastItem } from "../protocol/progress.ts"
 import type * as Deque from "./Deque.ts"
 
 /** Consecutive items of a job, as they came from the caller: encoded. */
@@ -16,6 +17,8 @@ export interface Block {
   readonly given?: ReadonlyArray<Given> | undefined
   /** At most so many of its items may be in one message. */
   readonly limit?: number | undefined
+  /** A worker may have died of it: it is handed to an idle worker, which gets nothing else meanwhile. */
+  readonly alone?: boolean | undefined
   /** When the caller gave them: of no meaning here. */
   readonly at?: number | undefined
 }
@@ -69,6 +72,8 @@ export interface Job {
   /** What an item of it weighs, by those that were handed out last. */
   itemBytes: number
   attempts: Map<number, number> | undefined
+  /** By the first item of a chunk: how many workers have died that had it next. */
+  suspected: Map<number, number> | undefined
 }
 
 export interface Chunk {
@@ -78,6 +83,7 @@ export interface Chunk {
   readonly items: ReadonlyArray<unknown>
   readonly marked: boolean
   readonly moves: ReadonlyArray<ArrayBuffer> | undefined
+  readonly alone: boolean
   /** What an item was expected to take when it was handed out. */
   readonly itemMillis: number
   /** What all of it weighs, about. */
@@ -184,7 +190,14 @@ export type Event =
   | { readonly _tag: "Interrupted"; readonly job: number }
   | { readonly _tag: "WorkerReady"; readonly worker: number }
   | { readonly _tag: "LaunchFailed"; readonly worker: number; readonly detail: unknown; readonly now: number }
-  | { readonly _tag: "WorkerExited"; readonly worker: number; readonly detail: unknown; readonly now: number }
+  /** `last` is what it was in when it died. */
+  | {
+    readonly _tag: "WorkerExited"
+    readonly worker: number
+    readonly detail: unknown
+    readonly now: number
+    readonly last: LastItem
+  }
   | {
     readonly _tag: "Started"
     readonly worker: number

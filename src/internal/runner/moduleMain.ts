@@ -8,7 +8,7 @@ import { enableCompileCache } from "node:module"
 import { Socket } from "node:net"
 import { pathToFileURL } from "node:url"
 import { stackOf } from "../codec/errors.ts"
-import { makeProgress } from "../protocol/progress.ts"
+import { makeProgress, progressBytes } from "../protocol/progress.ts"
 import { watchParent } from "./watchdog.ts"
 
 /** What Effect's workers are asked to close with. */
@@ -36,7 +36,7 @@ parent.once("close", () => {
 })
 parent.resume()
 parent.unref()
-watchParent(5, makeProgress(new SharedArrayBuffer(4)))
+watchParent(5, makeProgress(new SharedArrayBuffer(progressBytes)))
 
 enableCompileCache?.()
 process.argv.splice(1, 1) // now it is as if the module had been started

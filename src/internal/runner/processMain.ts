@@ -2,7 +2,7 @@
  * What a spawned process boots. Descriptor 3 is read, 4 is written, 5 ends when the parent does.
  */
 import { fromDescriptors } from "../channel/socket.ts"
-import { makeProgress } from "../protocol/progress.ts"
+import { makeProgress, progressBytes } from "../protocol/progress.ts"
 import { runChild } from "./child.ts"
 import { endWithParent } from "./orphan.ts"
 
@@ -11,7 +11,7 @@ process.on("SIGINT", () => {})
 
 // what the start method has put there; the line is then the program's
 const [maxMessageBytes, parentPid, word] = process.argv.splice(2)
-const progress = makeProgress(new SharedArrayBuffer(4))
+const progress = makeProgress(new SharedArrayBuffer(progressBytes))
 runChild({
   channel: fromDescriptors(3, 4, Number(maxMessageBytes)),
   progress,

@@ -109,7 +109,7 @@ export const startSession = (host: SessionHost): Session => {
         reports.say([Kind.Returned, run.id, run.index])
         continue
       }
-      if (!enter(host.progress, run.id)) break
+      if (!enter(host.progress, run.id, run.index)) break
       const definition = run.task.definition
       if (definition === undefined) return resolve(run)
       const plain = definition.kind === "sync" && definition.payload === undefined && definition.success === undefined

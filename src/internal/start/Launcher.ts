@@ -7,6 +7,7 @@ import type { ExitStatus, ProcessError } from "../../ProcessError.ts"
 import type { Channel } from "../channel/Channel.ts"
 import type { Border } from "../codec/values.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
+import type { LastItem } from "../protocol/progress.ts"
 
 /** Blocks of bytes that a child wrote, where its start method captures them. */
 export interface Captured {
@@ -26,6 +27,8 @@ export interface Body {
   readonly running: (answer: (run: number | undefined) => void) => void
   /** The same; one that is in this run begins nothing after it, and is to be killed. */
   readonly condemn: (run: number, answer: (run: number | undefined) => void) => void
+  /** What it was in, when it has ended. */
+  readonly lastItem: () => LastItem
   /** Asks how many bytes of memory it uses: a process all of it, a thread its heap and its buffers. It may never answer. */
   readonly memory: (answer: (bytes: number | undefined) => void) => void
   /** Returns when the signal is sent. Nothing where it has ended. */
@@ -36,7 +39,7 @@ export interface Body {
 
 /** A child that is up, as its parent sees it. */
 export interface Child
-  extends Pick<Body, "pid" | "channel" | "running" | "condemn" | "memory" | "kill" | "stdout" | "stderr">
+  extends Pick<Body, "pid" | "channel" | "running" | "condemn" | "lastItem" | "memory" | "kill" | "stdout" | "stderr">
 {
   readonly boot: Boot
   readonly startUpMillis: number

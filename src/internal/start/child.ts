@@ -163,6 +163,7 @@ const launchIn = (
       channel: body.channel,
       running: body.running,
       condemn: body.condemn,
+      lastItem: body.lastItem,
       memory: body.memory,
       kill: body.kill,
       stdout: body.stdout,

@@ -7,7 +7,8 @@ import type { Forked } from "../fork/server.ts"
 import { native } from "../memory/native.ts"
 import type { Word } from "../memory/words.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
-import { condemn, runIn } from "../protocol/progress.ts"
+import { condemn, lastItem, runIn } from "../protocol/progress.ts"
+import type { LastItem } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body } from "./Launcher.ts"
@@ -57,7 +58,12 @@ export const bodyOf = ({ copy, keepsOutput, limit, sockets, word }: CopyOptions)
   const [toChild, fromChild, stdout, stderr] = sockets
   const errors = stderr === undefined ? undefined : capture(stderr, keepsOutput)
   let said = ""
-  const ending = makeEnding({ words: () => said === "" ? errors?.tail() ?? "" : said, release: word.release })
+  let last: LastItem
+  const release = (): void => {
+    last = lastItem(word.words)
+    word.release()
+  }
+  const ending = makeEnding({ words: () => said === "" ? errors?.tail() ?? "" : said, release })
   copy.onEnd((status, words) => {
     said = words
     ending.ended(status)
@@ -69,6 +75,7 @@ export const bodyOf = ({ copy, keepsOutput, limit, sockets, word }: CopyOptions)
     onEnd: ending.onEnd,
     running: (answer) => answer(runIn(word.words)),
     condemn: (run, answer) => answer(condemn(word.words, run)),
+    lastItem: () => last,
     memory: (answer) => answer(residentBytes(copy.pid)),
     kill: copy.kill,
     stdout: stdout === undefined ? undefined : capture(stdout, keepsOutput),

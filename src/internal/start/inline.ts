@@ -9,7 +9,7 @@ import { makePair } from "../channel/inline.ts"
 import { leaveHousehold } from "../handles/handle.ts"
 import type { Household } from "../handles/handle.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
-import { condemn, makeProgress, runIn } from "../protocol/progress.ts"
+import { condemn, lastItem, makeProgress, progressBytes, runIn } from "../protocol/progress.ts"
 import { startSession } from "../runner/session.ts"
 import { defaultStartMillis, launchChild } from "./child.ts"
 import type { Body, Launcher } from "./Launcher.ts"
@@ -31,7 +31,7 @@ const makeBody = (clock: Clock.Clock): Body => {
     })
   }
 
-  const progress = makeProgress(new ArrayBuffer(4))
+  const progress = makeProgress(new ArrayBuffer(progressBytes))
   startSession({
     progress,
     memory: () => process.memoryUsage.rss(),
@@ -54,6 +54,7 @@ const makeBody = (clock: Clock.Clock): Body => {
     onEnd: (listener) => void listeners.push(listener),
     running: (answer) => answer(runIn(progress)),
     condemn: (run, answer) => answer(condemn(progress, run)),
+    lastItem: () => lastItem(progress),
     memory: (answer) => answer(process.memoryUsage.rss()),
     // there is nothing that could be killed from outside: its fiber is interrupted by the end of the channel
     kill: () => end(1),

@@ -9,8 +9,8 @@ import { fromStreams } from "../channel/socket.ts"
 import { makeWord } from "../memory/words.ts"
 import { maxFrameBytes } from "../protocol/frames.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
-import { condemn, questionTo, runIn } from "../protocol/progress.ts"
-import type { Question } from "../protocol/progress.ts"
+import { condemn, lastItem, questionTo, runIn } from "../protocol/progress.ts"
+import type { LastItem, Question } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
 import { released } from "./copies.ts"
 import { defaultStartMillis, launchChild, neverRan } from "./child.ts"
@@ -54,6 +54,7 @@ const unborn = (options: SpawnOptions, failed: Promise<Error>): Body => ({
     void failed.then((cause) => listener({ _tag: "Exited", code: neverRan }, whyUnborn(options, cause))),
   running: () => {},
   condemn: () => {},
+  lastItem: () => undefined,
   memory: () => {},
   kill: () => {},
   stdout: undefined,
@@ -80,16 +81,17 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
   const errors = captured ? capture(stderr!, boot.once) : undefined
   let failure = ""
+  let last: LastItem
+  /** The child has found the word: it has no thread that answers. */
+  const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
   const ending = makeEnding({
     words: () => failure === "" ? errors?.tail() ?? "" : failure,
     release: () => {
+      if (isShared()) last = lastItem(word!.words)
       alive!.destroy()
       word?.release()
     }
   })
-
-  /** The child has found the word: it has no thread that answers. */
-  const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
 
   void failed.then((cause) => {
     if (child.pid !== undefined) return // a signal that could not be sent: the child lives, or its exit is on the way
@@ -112,6 +114,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
       if (isShared()) answer(condemn(word!.words, run))
       else ask("c", run, (run) => answer(run < 0 ? undefined : run))
     },
+    lastItem: () => last,
     memory: (answer) => {
       if (isShared()) answer(residentBytes(child.pid!))
       else ask("m", 0, answer)

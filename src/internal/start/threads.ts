@@ -9,7 +9,7 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { fromMessagePort } from "../channel/messagePort.ts"
 import { stackOf } from "../codec/errors.ts"
 import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
-import { condemn, makeProgress, runIn } from "../protocol/progress.ts"
+import { condemn, lastItem, makeProgress, progressBytes, runIn } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
 import { defaultStartMillis, lastLines, launchChild } from "./child.ts"
 import { runnerUrl } from "./entry.ts"
@@ -52,7 +52,7 @@ const readAnyway = ({ stderr, stdout }: Worker): void => {
 
 const makeBody = (options: ThreadOptions, boot: Boot): Body => {
   const { port1, port2 } = new MessageChannel()
-  const progress = makeProgress(new SharedArrayBuffer(4))
+  const progress = makeProgress(new SharedArrayBuffer(progressBytes))
   const captured = options.stdio === "capture"
   const worker = new Worker(runnerUrl("threadMain"), {
     name: boot.identity.name,
@@ -81,6 +81,7 @@ const makeBody = (options: ThreadOptions, boot: Boot): Body => {
     },
     running: (answer) => answer(runIn(progress)),
     condemn: (run, answer) => answer(condemn(progress, run)),
+    lastItem: () => lastItem(progress),
     memory: (answer) => {
       worker.getHeapStatistics().then(
         (heap) => answer(heap.used_heap_size + heap.external_memory),

@@ -291,7 +291,13 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
       return die(worker)
     case "Bury":
       worker.phase = "gone"
-      return tell(world, { _tag: "WorkerExited", worker: worker.id, detail: "exit", now: world.now })
+      return tell(world, {
+        _tag: "WorkerExited",
+        worker: worker.id,
+        detail: "exit",
+        now: world.now,
+        last: worker.last
+      })
     case "Look":
     case "Assume": {
       const question = worker.questions.shift()!

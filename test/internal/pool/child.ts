@@ -2,6 +2,7 @@
  * A worker as the runner's session is: it takes its runs in their order, announces items or not, reports successes
  * together, ends a run that fails fast with its first failure, and answers a Cancel. It may die at any moment.
  */
+import type { LastItem } from "../../../src/internal/protocol/progress.ts"
 import { begins } from "./laws.ts"
 import type { ItemKind } from "./plans.ts"
 import { tell } from "./tell.ts"
@@ -56,6 +57,7 @@ export const start = (world: World, worker: SimWorker, announced: boolean): void
   worker.announced = announced
   worker.loaded.add(head.chunk.job.options.task)
   worker.progress = head.chunk.run
+  worker.noted = head.index
   if (announced) announce(worker, false)
   // it takes its time after all
   if (suspends(kindOf(world, head))) announce(worker, false)
@@ -64,6 +66,7 @@ export const start = (world: World, worker: SimWorker, announced: boolean): void
 export const announce = (worker: SimWorker, loading: boolean): void => {
   const { chunk, index } = worker.queue[0]!
   worker.progress = chunk.run
+  worker.noted = index
   worker.announced = true
   worker.said.push({ _tag: "Started", worker: worker.id, run: chunk.run, index, loading })
   flush(worker)
@@ -162,7 +165,12 @@ const leave = (worker: SimWorker): void => {
   die(worker)
 }
 
+/** Some share a word with their parent, in which that reads what they died in. */
+const lastOf = ({ condemned, id, noted, progress }: SimWorker): LastItem =>
+  id % 2 === 0 || condemned ? undefined : progress < 0 ? "none" : { run: progress, index: noted }
+
 export const die = (worker: SimWorker): void => {
+  worker.last = lastOf(worker)
   worker.phase = "dead"
   worker.running = false
   worker.loading = false

@@ -144,12 +144,55 @@ const close = (run: Run): void => {
 }
 
 /** These items wait again. */
-const giveBack = ({ first, job, length, moves }: Run, from: number, refused: number): void => {
+const giveBack = (run: Run, from: number, refused: number): void => {
+  for (let i = from; i < run.length; i++) waits(run, i, refused)
+}
+
+const waits = ({ first, job, moves }: Run, item: number, refused: number): void => {
   if (moves) return
-  for (let i = first + from; i < first + length; i++) {
-    job.out[i] = false
-    job.handed--
-    job.refused[i] = refused
+  job.out[first + item] = false
+  job.handed--
+  job.refused[first + item] = refused
+  job.alone[first + item] = false
+}
+
+/** In which item of the run it died, as far as that is known. */
+const diedAt = ({ last, stuckIn }: SimWorker, { announced, id, reported }: Run): number | undefined => {
+  const announcedAt = announced >= reported ? reported : undefined
+  if (stuckIn !== undefined) return stuckIn === id ? announcedAt : undefined
+  if (last === undefined) return announcedAt
+  return last !== "none" && last.run === id && last.index >= reported ? last.index : undefined
+}
+
+/** It died in none: it may have died of what it was to begin next. */
+const suspectOf = (worker: SimWorker): Run | undefined =>
+  worker.killed || worker.closed || worker.runs.some((run) => diedAt(worker, run) !== undefined)
+    ? undefined
+    : worker.runs.find(({ cancelled, job }) => !cancelled && job.phase === "live")
+
+/** Whoever was alone when three have died of it is convicted. */
+const isConvicted = ({ first, job, length, reported }: Run): boolean => {
+  if (length - reported > 1) return false
+  const index = first + reported
+  job.suspected[index] = (job.suspected[index] ?? 0) + 1
+  return job.suspected[index] >= Math.max(3, job.options.retries + 1)
+}
+
+/** The item in which it died fails, unless a retry is left; all others wait again. */
+const ended = (world: World, run: Run, died: number | undefined, isSuspect: boolean): void => {
+  const { job, reported: next } = run
+  const at = died ?? (isSuspect && isConvicted(run) ? next : run.moves ? next : undefined)
+  const index = run.first + (at ?? next)
+  const retried = job.retried[index] ?? 0
+  const retries = at !== undefined && !run.moves && retried < job.options.retries
+  if (retries) job.retried[index] = retried + 1
+  const fails = at !== undefined && !retries
+  if (fails) expect(world, run, at, "Exited")
+  const parted = isSuspect && !fails && run.length - next > 1 ? run.length - next : Infinity
+  for (let i = next; i < run.length; i++) {
+    if (fails && i === at) continue
+    waits(run, i, parted)
+    if (isSuspect && !fails) job.alone[run.first + i] = true
   }
 }
 
@@ -159,20 +202,12 @@ const exited = (world: World, worker: SimWorker, now: number): void => {
     world.deaths.push(now)
     while (world.deaths[0]! < now - restartMillis) world.deaths.shift()
   }
-  const { stuckIn } = worker
+  const suspect = suspectOf(worker)
   for (const run of worker.runs.slice()) {
+    const at = diedAt(worker, run)
     close(run)
     if (run.cancelled || run.job.phase !== "live") continue
-    const { job, reported: next } = run
-    const index = run.first + next
-    // it was in another run: what it had begun of this one has ended, and nobody has heard of it
-    const begun = run.announced >= next && (stuckIn ?? run.id) === run.id
-    const retried = job.retried[index] ?? 0
-    const retries = begun && !run.moves && retried < job.options.retries
-    if (retries) job.retried[index] = retried + 1
-    const fails = !retries && (begun || run.moves)
-    if (fails) expect(world, run, next, "Exited")
-    giveBack(run, fails ? next + 1 : next, Infinity)
+    ended(world, run, at, run === suspect)
   }
   const heir = heirOf(worker)
   for (const job of world.jobs) {
@@ -379,10 +414,15 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
   weightFits(world, worker, job, length)
   handed(world, worker, job, length)
   if (run.moves) hold(world, worker.runs.length === 0, "what moves goes to an idle worker")
+  if (goesAlone(run) || worker.runs.some(goesAlone)) {
+    hold(world, worker.runs.length === 0, "what a worker may have died of is all that a worker has")
+  }
   world.runs.set(run.id, run)
   worker.runs.push(run)
   job.runs.push(run)
 }
+
+const goesAlone = ({ first, job }: Run): boolean => job.alone[first] === true
 
 const itemSent = (world: World, job: SimJob, chunk: Chunk, i: number): void => {
   const index = chunk.first + i

@@ -4,6 +4,7 @@
  */
 import { makeState } from "../../../src/internal/pool/dispatcher.ts"
 import type { Chunk, Command, Event, JobOptions, State } from "../../../src/internal/pool/model.ts"
+import type { LastItem } from "../../../src/internal/protocol/progress.ts"
 import type { ItemPlan, JobPlan, Plan } from "./plans.ts"
 
 export const restartMillis = 100
@@ -59,6 +60,9 @@ export interface SimWorker {
   readonly loaded: Set<number>
   /** The run that it says it runs, for whoever asks, or -1. */
   progress: number
+  /** The item of that run; and what it was in when it died, as far as that is known. */
+  noted: number
+  last: LastItem
   /** Reports before they are flushed, and on their way. */
   said: Array<Report>
   readonly sent: Array<Report>
@@ -134,6 +138,9 @@ export interface SimJob {
   readonly retried: Array<number>
   /** The length of the last chunk with this item that was refused. */
   readonly refused: Array<number>
+  /** How many workers have died that had this item next; and it goes alone since. */
+  readonly suspected: Array<number>
+  readonly alone: Array<boolean>
   readonly payloads: Array<Payload>
   readonly marked: Array<boolean>
   readonly buffers: Array<ArrayBuffer | undefined>
@@ -225,6 +232,8 @@ const makeJob = (plan: JobPlan, i: number): SimJob => ({
   consumed: 0,
   retried: [],
   refused: [],
+  suspected: [],
+  alone: [],
   payloads: [],
   marked: [],
   buffers: [],
@@ -291,6 +300,8 @@ export const addWorker = (world: World, id: number): void => {
     loading: false,
     loaded: new Set(),
     progress: -1,
+    noted: 0,
+    last: undefined,
     said: [],
     sent: [],
     questions: [],
