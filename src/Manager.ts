@@ -223,7 +223,8 @@ export const hold = <S extends object>(proxy: S): Effect.Effect<S, ProcessError,
   Effect.suspend(() => {
     if (!hasProperty(proxy, ProxyTypeId)) {
       throw new TypeError(
-        "Manager.hold: this is no proxy. Give it an object that a manager's method has given, or a copy of one."
+        "Manager.hold: this is no proxy. Give it an object that a manager's method has given (of a condition its lock " +
+          "and its waiters), or a copy of one."
       )
     }
     const holding = (proxy as unknown as ProxyHandle)[ProxyTypeId]() as Effect.Effect<void, ProcessError, Scope.Scope>

@@ -30,6 +30,7 @@ import * as Stream from "effect/Stream"
 import type { Initializer } from "./Initializer.ts"
 import { decodeFailure, decodeSuccess } from "./internal/codec/causes.ts"
 import type { Place } from "./internal/codec/causes.ts"
+import { whenImporting } from "./internal/codec/imported.ts"
 import { encodePayload, nameOf, payloadError, tryEncode } from "./internal/codec/payload.ts"
 import { initializerOf, taskOf, unregister, usesEffect } from "./internal/codec/registry.ts"
 import type { TaskDefinition } from "./internal/codec/registry.ts"
@@ -947,7 +948,14 @@ export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknow
  * @category main
  * @since 0.1.0
  */
-export const isMain: boolean = childGlobal() === undefined
+export let isMain: boolean = childGlobal() === undefined
+
+if (isMain) {
+  // a server of a manager imports modules of its clients, for their tasks
+  whenImporting((isImporting) => {
+    isMain = !isImporting
+  })
+}
 
 /**
  * Runs a program in the main process, and does nothing in a child that loads the same file: Python's

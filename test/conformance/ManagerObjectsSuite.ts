@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Option } from "effect"
 import type { Scope } from "effect"
-import { Manager, Process, SharedLock } from "../../src/index.ts"
+import { Connection, Manager, Pipe, Process, SharedLock } from "../../src/index.ts"
 import type { ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
 import { bounded, defectOf, moment, nextTurn, numbers, reasonOf } from "./assertions.ts"
@@ -116,6 +116,19 @@ export const suite = ({ claims, layer, name }: Method): void => {
           }
         }))
     )
+
+    law("what moves is refused by what keeps values, and is what it was", () =>
+      withObjects(Effect.gen(function*() {
+        const [receiver, sender] = yield* Pipe.simplex<string>()
+        const ref = yield* Manager.ref<unknown>(0)
+        const queue = yield* Manager.queue<unknown>()
+        for (const call of [ref.set(sender), queue.offer({ sender })]) {
+          const { reason } = yield* Effect.flip(call)
+          assert.strictEqual(reason._tag, "NotShareable")
+        }
+        yield* Connection.send(sender, "still here")
+        assert.strictEqual(yield* Connection.receive(receiver), "still here")
+      })))
 
     law("a set does what a Set does", () =>
       withObjects(Effect.gen(function*() {
@@ -308,10 +321,18 @@ export const suite = ({ claims, layer, name }: Method): void => {
         yield* Manager.semaphore(2, { name: "two" })
         yield* Manager.semaphore(2, { name: "two" })
         yield* Manager.queue({ name: "two", capacity: 2 })
+        yield* Manager.barrier(2, { name: "two" })
         const asked = [
-          [Manager.semaphore(3, { name: "two" }), "Manager.semaphore: \"two\" has permits: 2"],
+          [
+            Manager.semaphore(3, { name: "two" }),
+            "Manager.semaphore: \"two\" has 2 permits, and was asked for with 3 permits"
+          ],
           [Manager.queue({ name: "two", capacity: 3 }), "Manager.queue: \"two\" has a capacity of 2"],
-          [Manager.queue({ name: "two" }), "Manager.queue: \"two\" has a capacity of 2"]
+          [
+            Manager.queue({ name: "two" }),
+            "Manager.queue: \"two\" has a capacity of 2, and was asked for with no capacity"
+          ],
+          [Manager.barrier(3, { name: "two" }), "Manager.barrier: \"two\" has 2 parties"]
         ] as const
         for (const [ask, words] of asked) {
           const defect = defectOf(yield* Effect.exit(Effect.asVoid<object, ProcessError.ProcessError, Asking>(ask)))

@@ -90,7 +90,7 @@ export const definitionName = (name: unknown, what: string): string => {
 
 /** A `Task` is its definition with the marks of its types. */
 export const taskOf = (task: object): TaskDefinition => {
-  const definition = task as Partial<TaskDefinition>
+  const definition = (task ?? {}) as Partial<TaskDefinition> // somebody's who has no types
   if ((definition.kind === "sync" || definition.kind === "effect") && typeof definition.handler === "function") {
     return definition as TaskDefinition
   }

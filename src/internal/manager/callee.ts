@@ -10,7 +10,7 @@ import { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Scope from "effect/Scope"
 import * as SocketService from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
-import type { ProcessError } from "../../ProcessError.ts"
+import { NotShareable, ProcessError } from "../../ProcessError.ts"
 import { forsakeAll, restoreAll } from "../handles/handle.ts"
 import type { Given } from "../handles/handle.ts"
 import { makeProxy } from "../handles/manager.ts"
@@ -98,6 +98,16 @@ const begin = (callee: Callee, name: string, payload: unknown): Effect.Effect<Re
     Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die)
   )
 
+const mayNotMove = (what: string): ProcessError =>
+  new ProcessError({
+    reason: new NotShareable({
+      handle: "Connection",
+      message:
+        `${what}: the end of a pipe has one owner, and an object that keeps what it is given is none. Send it in a ` +
+        "payload, or through a pipe."
+    })
+  })
+
 const prepared = (
   callee: Callee,
   name: string,
@@ -107,6 +117,10 @@ const prepared = (
 ): Effect.Effect<Ready, ProcessError> => {
   const given: Array<Given> = []
   const crossed = encodePayload(methodOf(callee, name).payload, payload, link.border, given)
+  if (callee.definition.keeps && given.length > 0) {
+    restoreAll(given)
+    return Effect.fail(mayNotMove(nameOf(callee, name)))
+  }
   return isFailure(crossed)
     ? Effect.fail(named(crossed, nameOf(callee, name)))
     : Effect.succeed({ client, link, crossed, given })
@@ -209,7 +223,9 @@ export const hold = (callee: Callee, object: number): Effect.Effect<void, Proces
     const ofBorder = cause.reasons.find((reason) => reason._tag === "Die" && isAtBorder(reason.defect)) as //
     { readonly defect: AtBorder } | undefined // it was found so
     // what else it fails with is the link's
-    const why = ofBorder === undefined ? cause as Cause.Cause<ProcessError> : Cause.fail(ofBorder.defect.error)
+    const why = ofBorder === undefined
+      ? cause as Cause.Cause<ProcessError>
+      : Cause.fail(named(ofBorder.defect.error, nameOf(callee, "hold")))
     return Deferred.failCause(held, why)
   }
   const whenHeld = () => Deferred.doneUnsafe(held, Effect.void)

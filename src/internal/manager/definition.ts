@@ -39,6 +39,8 @@ export interface Definition {
   /** Where a server of its own can be started. */
   readonly server: Server | undefined
   readonly around: Around | undefined
+  /** It keeps what it is given, so nothing may move into it. */
+  readonly keeps: boolean
 }
 
 export interface Server {
@@ -109,7 +111,6 @@ export interface Leased {
 }
 
 /**
-/**
  * Payloads are made ready by the proxy, and opened by the server: both know the method, and what is given away by a call
  * that fails.
  */
@@ -146,7 +147,7 @@ export const define = (
   module: string,
   methods: RpcGroup.RpcGroup<Rpc.Any>,
   server: Server | undefined,
-  around?: Around
+  { around, keeps = false }: { readonly around?: Around | undefined; readonly keeps?: boolean } = {}
 ): Definition => {
   const what = `Manager.${server === undefined ? "hosted" : "make"}("${name}")`
   checkFresh(what, "object", module, name)
@@ -163,7 +164,8 @@ export const define = (
     group: RpcGroup.make(...rpcs.map(([, rpc]) => onWire(rpc))),
     methods: new Map(rpcs.map(([method, rpc]) => [method, methodOf(rpc)])),
     server,
-    around
+    around,
+    keeps
   }
   checkNames(what, definition)
   definitions().set(keyOf(module, name), definition)

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import { ClientAbort } from "effect/rpc/RpcSchema"
 import * as Scope from "effect/Scope"
 import { Closed, ProcessError } from "../../ProcessError.ts"
-import { atBorder, because } from "./border.ts"
+import { atBorder, because, someCall } from "./border.ts"
 import type { Leased } from "./definition.ts"
 
 /** Somebody who holds an object, by a stream, or by one that was lost and may come back. */
@@ -45,8 +45,8 @@ export const isDropped = (object: number): ProcessError =>
     reason: new Closed({
       what: "Manager",
       message:
-        `Manager: the object ${object} is not in its server any more: the scopes of all that held it have ended. ` +
-        "Keep the scope that it was made in open until others have opened what was sent to them."
+        `${someCall}: the object ${object} is not in its server any more: nobody has held it, or the server was started anew. ` +
+        "Keep the scope in which it was made open until the receiver has called it, or has it by Manager.hold."
     })
   })
 

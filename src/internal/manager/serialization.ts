@@ -88,7 +88,9 @@ export const encodePayload = (
   try {
     return encodeValue(schema, schema.make(payload), border, "payload", given)
   } catch (cause) {
-    return failed("payload", doesNotFit(someCall, "payload", cause))
+    // what a schema throws says why in its cause
+    const why = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
+    return failed("payload", doesNotFit(someCall, "payload", why))
   }
 }
 

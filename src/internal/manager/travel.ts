@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { importDefinitions } from "../codec/imported.ts"
 import { installCalls } from "../handles/manager.ts"
 import type { Calls, ProxyData, Reference } from "../handles/manager.ts"
 import { perThread } from "../memory/perThread.ts"
@@ -83,7 +84,7 @@ const definitionOf = (data: ProxyData): Effect.Effect<Definition> =>
     if (known !== undefined) return Effect.succeed(known)
     return Effect.flatMap(
       Effect.orDie(Effect.tryPromise({
-        try: () => import(data.module) as Promise<unknown>,
+        try: () => importDefinitions(data.module),
         catch: (cause) => notFound(data, cause)
       })),
       () => {

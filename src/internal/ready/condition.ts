@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { ProcessError } from "../../ProcessError.ts"
 import { makeConditionObject } from "../hub/condition.ts"
 import type { HubObject } from "../hub/link.ts"
+import { inOneGo } from "../sync/asking.ts"
 import { checkedCount } from "../sync/checks.ts"
 import { holdOf } from "./holding.ts"
 import type { Hold, HostedSemaphore } from "./holding.ts"
@@ -168,27 +169,34 @@ const asHolder = <A, E, R>(
     )
   })
 
-/** Uninterruptible, but for the waiting itself. */
+/**
+ * Uninterruptible, but for the waiting itself. That the notification is used up is said, and not waited for, in the step in
+ * which the fiber goes on: whoever is interrupted before that hands it on by the end of its stream.
+ */
 const waitHolding = ({ waiters }: HostedCondition, hold: Hold): Effect.Effect<void, ProcessError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.scopedWith((scope) =>
-      Effect.gen(function*() {
-        const entered = yield* Scope.fork(scope)
-        const pull = (yield* Scope.provide(Stream.toPull(waiters.enter()), entered)) as //
-        Effect.Effect<readonly [number], ProcessError> // it has no end of its own
-        const [token] = yield* restore(pull)
-        yield* hold.giveUp
-        const notified = yield* Effect.exit(restore(pull))
-        // a notification is another's at once, not when this fiber has the lock again
-        if (Exit.isFailure(notified)) yield* Scope.close(entered, Exit.void)
-        const taken = yield* Effect.exit(hold.take)
-        // what the wait failed with says more than what its lock says
-        yield* Exit.isFailure(notified) ? notified : taken
-        yield* restore(Effect.void) // interrupted while it took the lock again: it has not used the notification
-        yield* waiters.leave(token)
-      })
-    )
-  )
+  Effect.uninterruptibleMask((restore) => {
+    const entered = Scope.makeUnsafe()
+    const left = Scope.close(entered, Exit.void)
+    let isUsed = false
+    const waiting = Effect.gen(function*() {
+      const pull = (yield* Scope.provide(Stream.toPull(waiters.enter()), entered)) as //
+      Effect.Effect<readonly [number], ProcessError> // it has no end of its own
+      const [token] = yield* restore(pull)
+      yield* hold.giveUp
+      const notified = yield* Effect.exit(restore(pull))
+      // a notification is another's at once, not when this fiber has the lock again
+      if (Exit.isFailure(notified)) yield* left
+      const taken = yield* Effect.exit(hold.take)
+      // what the wait failed with says more than what its lock says
+      yield* Exit.isFailure(notified) ? notified : taken
+      yield* restore(Effect.void) // interrupted while it took the lock again: it has not used the notification
+      yield* inOneGo(Effect.sync(() => {
+        isUsed = true
+        Effect.runFork(Effect.andThen(Effect.ignoreCause(waiters.leave(token)), left))
+      }))
+    })
+    return Effect.onExit(waiting, () => isUsed ? Effect.void : left)
+  })
 
 /**
  * Gives the lock up, waits to be notified, interruptibly, and takes the lock again.

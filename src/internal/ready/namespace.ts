@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import type { Task } from "../../Task.ts"
+import { importDefinitions } from "../codec/imported.ts"
 import { definitionName, moduleUrl } from "../codec/registry.ts"
 import { perThread } from "../memory/perThread.ts"
 import { checkFresh } from "../manager/fresh.ts"
@@ -50,7 +51,7 @@ const find = (name: StructName): Effect.Effect<AnyStruct, ProcessError> =>
     const key = keyOf(name.module, name.name)
     if (!structs().has(key)) {
       yield* Effect.tryPromise({
-        try: () => import(name.module) as Promise<unknown>,
+        try: () => importDefinitions(name.module),
         catch: (cause) => notFound(name, cause)
       })
     }

@@ -104,13 +104,17 @@ const event = RpcGroup.make(
 const module = import.meta.url
 
 /** Of each kind: its name, its group, and what makes one of it. */
-const hosted = (kind: Kind, methods: unknown, around?: Around): Schema.Codec<object> =>
-  hostedSchema(define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined, around)) // types are erased
+const hosted = (kind: Kind, methods: unknown, around?: Around, keeps = false): Schema.Codec<object> =>
+  hostedSchema(define(`Objects.${kind}`, module, methods as RpcGroup.RpcGroup<Rpc.Any>, undefined, { around, keeps })) // types are erased
+
+/** What keeps values. */
+const keeping = (kind: Kind, methods: unknown, around?: Around) => hosted(kind, methods, around, true)
 
 interface KindOfObject {
   readonly schema: Schema.Codec<object>
   readonly make: Make
-  readonly agreed?: string
+  /** What all who give the same name have to say alike. */
+  readonly agreed?: (initial: never) => string
 }
 
 type Make = (initial: never) => Effect.Effect<object, ProcessError, Scope.Scope>
@@ -294,19 +298,22 @@ const makeEvent: Make = (isSet: boolean) =>
 
 const semaphores = { schema: hosted("semaphore", semaphore), make: makeSemaphore }
 
-/** `agreed` is what all who give the same name have to say alike. */
+const capacityOf = (capacity: number): string => Number.isFinite(capacity) ? `a capacity of ${capacity}` : "no capacity"
+const permitsOf = (permits: number): string => permits === 1 ? "1 permit" : `${permits} permits`
+const partiesOf = ({ parties }: { readonly parties: number }): string => `${parties} parties`
+
 const kinds = {
-  ref: { schema: hosted("ref", ref, aroundValues), make: makeRef },
-  map: { schema: hosted("map", map, aroundValues), make: makeMap },
-  list: { schema: hosted("list", list, aroundValues), make: makeList },
-  set: { schema: hosted("set", set), make: makeSet },
-  queue: { schema: hosted("queue", queue), make: makeQueue, agreed: "a capacity of" },
-  semaphore: { ...semaphores, agreed: "permits:" },
+  ref: { schema: keeping("ref", ref, aroundValues), make: makeRef },
+  map: { schema: keeping("map", map, aroundValues), make: makeMap },
+  list: { schema: keeping("list", list, aroundValues), make: makeList },
+  set: { schema: keeping("set", set), make: makeSet },
+  queue: { schema: keeping("queue", queue), make: makeQueue, agreed: capacityOf },
+  semaphore: { ...semaphores, agreed: permitsOf },
   lock: semaphores,
   event: { schema: hosted("event", event), make: makeEvent },
   waiters: { schema: hosted("waiters", waitersGroup), make: () => makeWaiters },
-  barrier: { schema: hosted("barrier", barrierGroup), make: makeHostedBarrier },
-  namespace: { schema: hosted("namespace", namespaceGroup, aroundUpdates), make: makeNamespace },
+  barrier: { schema: hosted("barrier", barrierGroup), make: makeHostedBarrier, agreed: partiesOf },
+  namespace: { schema: keeping("namespace", namespaceGroup, aroundUpdates), make: makeNamespace },
   pool: { schema: hosted("pool", poolGroup, aroundPool), make: makeHostedPool },
   memory: { schema: hosted("memory", memoryGroup), make: () => makeMemory }
 } satisfies Readonly<Record<Kind, KindOfObject>>
@@ -322,12 +329,10 @@ export const objectsGroup = RpcGroup.make(
   )
 ) as unknown as RpcGroup.RpcGroup<Rpc.Any> // the service says the rest
 
-const doNotAgree = (kind: Kind, agreed: string, name: string, first: unknown, wanted: unknown): RangeError =>
+const doNotAgree = (kind: Kind, name: string, first: string, wanted: string): RangeError =>
   new RangeError(
-    `Manager.${kind}: "${name}" has ${agreed} ${String(first)}, and was asked for with ${
-      String(wanted)
-    }. Say the same ` +
-      "wherever it is asked for, or give it another name."
+    `Manager.${kind}: "${name}" has ${first}, and was asked for with ${wanted}. Say the same wherever it is asked for, or ` +
+      "give it another name."
   )
 
 /** Who comes first makes what has a name. */
@@ -349,11 +354,10 @@ const makeObjects: Effect.Effect<ObjectsService, never, Scope.Scope> = Effect.ge
     return Effect.suspend(() => {
       initials.set(key, initial)
       return Effect.ensuring(RcMap.get(named, key), Effect.sync(() => initials.delete(key)))
-    }).pipe(Effect.flatMap(({ initial: first, made }) =>
-      agreed === undefined || first === initial
-        ? Effect.succeed(made)
-        : Effect.die(doNotAgree(kind, agreed, name, first, initial))
-    ))
+    }).pipe(Effect.flatMap(({ initial: first, made }) => {
+      const [is, wanted] = [agreed?.(first as never) ?? "", agreed?.(initial as never) ?? ""] // of its kind
+      return is === wanted ? Effect.succeed(made) : Effect.die(doNotAgree(kind, name, is, wanted))
+    }))
   }
   const service = Object.fromEntries((Object.keys(kinds) as ReadonlyArray<Kind>).map((kind) => [kind, give(kind)]))
   return service as ObjectsService // of every kind

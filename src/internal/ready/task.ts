@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { importDefinitions } from "../codec/imported.ts"
 import { findTask, taskOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import { coderIfAny, coderOf } from "./coder.ts"
@@ -49,7 +50,8 @@ const notFound = ({ module, name }: TaskName, cause?: unknown): ProcessError =>
     reason: new TaskNotFound({
       module,
       task: name,
-      message: `The server of a manager finds no task "${name}" in ${module}.`,
+      message: `The server of a manager finds no task "${name}" in ${module}. Define it there at the top level, with ` +
+        "module: import.meta.url; what is typed into a REPL has no file.",
       ...(cause === undefined ? {} : { cause })
     })
   })
@@ -58,7 +60,7 @@ const find = (task: TaskName): Effect.Effect<TaskDefinition, ProcessError> =>
   Effect.gen(function*() {
     if (findTask(task.module, task.name) === undefined) {
       yield* Effect.tryPromise({
-        try: () => import(task.module) as Promise<unknown>,
+        try: () => importDefinitions(task.module),
         catch: (cause) => notFound(task, cause)
       })
     }

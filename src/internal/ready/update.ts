@@ -2,17 +2,17 @@
  * Updates by tasks, as a proxy asks for them: it knows the task, and its schemas.
  */
 import * as Effect from "effect/Effect"
-import { isTask } from "../../Task.ts"
 import { taskOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
 import type { Around } from "../manager/definition.ts"
 import { coderIfAny } from "./coder.ts"
 import { heard } from "./failure.ts"
 
-/** One of what an `update` is given is its task. Where its object has a schema, that has been put into its place. */
-const taskIn = (payload: unknown): unknown =>
-  Array.isArray(payload) ? payload.find((one) => isTask(one) || isCoded(one)) : payload
+/** The task of an update: the first that an `updateWith` is given, the last of the others. */
+const taskIn = (method: string, payload: unknown): unknown =>
+  Array.isArray(payload) ? payload.at(method === "updateWith" ? 0 : -1) : payload
 
+/** Where its object has a schema, its definition has been put into its place. */
 const isCoded = (u: unknown): boolean =>
   typeof u === "object" && u !== null && (u as { readonly coded?: unknown }).coded === true
 
@@ -22,7 +22,7 @@ type Read = (task: TaskDefinition, result: unknown) => Effect.Effect<unknown, un
 const around = (read: Read): Around => (method, payload, send) =>
   method.startsWith("update")
     ? Effect.suspend(() => {
-      const given = taskIn(payload) as object
+      const given = taskIn(method, payload) as object
       const task = taskOf(given) // it throws where it is none
       const answer = send.effect(method, payload).pipe(Effect.catch(heard(task)))
       return isCoded(given) ? answer : Effect.flatMap(answer, (result) => read(task, result))
