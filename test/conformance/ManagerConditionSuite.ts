@@ -17,6 +17,8 @@ const passLock = (condition: Manager.HostedCondition) => Manager.withLock(condit
 const notify = (condition: Manager.HostedCondition, count?: number) =>
   Manager.withLock(condition.lock, Manager.notify(condition, count))
 
+const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
 /** Fibers of this process that wait, in this order, and who has gone on. */
 const waiting = Effect.fnUntraced(function*(condition: Manager.HostedCondition, count: number) {
   const gone: Array<number> = []
@@ -144,6 +146,34 @@ const conditionLaws = ({ claims, layer }: Method): void => {
         )
         yield* Fiber.join(second!).pipe(bounded("the second goes"))
         assert.deepStrictEqual(gone, [1])
+      }))
+  )
+
+  law(
+    "a notification is used by one who goes on, at whatever moment the other is interrupted",
+    () =>
+      withObjects(Effect.gen(function*() {
+        const condition = yield* Manager.condition()
+        for (const round of numbers(60)) {
+          const used: Array<number> = []
+          const [first, second] = yield* Effect.forEach([0, 1], (i) =>
+            Effect.gen(function*() {
+              const entered = yield* Deferred.make<void>()
+              const waits = Effect.andThen(Manager.wait(condition), Effect.sync(() => void used.push(i)))
+              const one = Manager.withLock(condition.lock, Effect.andThen(Deferred.succeed(entered, undefined), waits))
+              const fiber = yield* Effect.forkChild(one)
+              yield* Deferred.await(entered)
+              yield* passLock(condition)
+              return fiber
+            }))
+          const notifying = yield* Effect.forkChild(notify(condition), { startImmediately: true })
+          for (let turns = 0; turns < round % 20 && used.length === 0; turns++) yield* turn
+          yield* Fiber.interrupt(first!)
+          yield* Fiber.join(notifying)
+          if (used.length === 0) yield* Fiber.join(second!).pipe(bounded("the second goes on"))
+          else yield* Fiber.interrupt(second!)
+          assert.lengthOf(used, 1)
+        }
       }))
   )
 
