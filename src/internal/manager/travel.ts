@@ -60,8 +60,10 @@ const connect = (reference: Reference): Shared => {
   return shared
 }
 
-export const linkTo = (reference: Reference): Effect.Effect<Link, ProcessError> =>
-  Effect.suspend(() => Deferred.await(links.get(nameOf(reference)) ?? connect(reference)))
+export const linkTo = (reference: Reference): Effect.Effect<Link, ProcessError> => {
+  const name = nameOf(reference)
+  return Effect.suspend(() => Deferred.await(links.get(name) ?? connect(reference)))
+}
 
 // ---------------------------------------------------------------------------------------------------- definitions
 
