@@ -107,6 +107,10 @@ export const suite = ({ claims, layer, name }: Method): void => {
         assert.strictEqual(reasonOf(late)._tag, "TimedOut")
         const wrong = yield* Effect.exit(pool.map(T.square, [1], { chunkSize: 0.5 }))
         assert.include(String(defectOf(wrong)), "chunkSize")
+        for (const source of [[1], Stream.make(1)]) {
+          const wrong = yield* Effect.exit(Stream.runDrain(pool.imap(T.square, source, { buffer: 0 })))
+          assert.include(String(defectOf(wrong)), "buffer must be a whole number of at least 1")
+        }
         assert.include(String(defectOf(yield* Effect.exit(Manager.pool({ processes: 0 })))), "processes")
       })))
 

@@ -159,7 +159,10 @@ const keepHolding = (callee: Callee, leased: Leased, link: Link): Effect.Effect<
     ))
 
 const untilLost = (link: Link): Effect.Effect<void> =>
-  Effect.callback((resume) => link.whenLost(() => resume(Effect.void)))
+  Effect.callback((resume) => {
+    const forget = link.whenLost(() => resume(Effect.void))
+    return Effect.sync(forget)
+  })
 
 /** It keeps no process alive. */
 const pause: Effect.Effect<void> = Effect.callback((resume) => {

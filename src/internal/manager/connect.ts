@@ -143,10 +143,11 @@ export const makeWay = (
     const tries = again === undefined
       ? once
       : Effect.retry(once, { schedule: again, while: ({ reason }) => reason._tag === "TimedOut" })
-    const follow = (link: Link): void =>
+    const follow = (link: Link): void => {
       link.whenLost(() => {
         if (!isOver) begin()
       })
+    }
     /** Its own fiber: who calls may be interrupted. */
     const begin = (): Deferred.Deferred<Link, ProcessError> => {
       const next = Deferred.makeUnsafe<Link, ProcessError>()

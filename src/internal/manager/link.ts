@@ -28,8 +28,8 @@ export type Client = (
 
 export interface Link {
   readonly isLost: () => boolean
-  /** Calls back once, also when it is lost already. */
-  readonly whenLost: (callback: () => void) => void
+  /** Calls back once, also when it is lost already. Gives how to take that back. */
+  readonly whenLost: (callback: () => void) => () => void
   /** Fails where the server has no such methods. */
   readonly clientOf: (definition: Called) => Effect.Effect<Client, ProcessError>
   /** What goes through it. */
@@ -152,6 +152,7 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
       whenLost: (callback) => {
         if (isLost) callback()
         else callbacks.add(callback)
+        return () => void callbacks.delete(callback)
       },
       clientOf: (definition) => {
         const known = clients.get(definition)

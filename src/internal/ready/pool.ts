@@ -18,7 +18,7 @@ import { StartMethod } from "../../StartMethod.ts"
 import type { Task } from "../../Task.ts"
 import { initializerOf, taskOf, usesEffect } from "../codec/registry.ts"
 import type { InitializerDefinition, TaskDefinition } from "../codec/registry.ts"
-import { timeMillis } from "../start/checks.ts"
+import { timeMillis, wholeNumber } from "../start/checks.ts"
 import type { Around, Send } from "../manager/definition.ts"
 import { coderIfAny } from "./coder.ts"
 import { failure, heard, told } from "./failure.ts"
@@ -112,10 +112,14 @@ export const makeHostedPool = ({ initializer, options }: PoolOrder) =>
 // ---------------------------------------------------------------------------------------------------- at the proxy
 
 /** Durations cross as numbers. */
-const plainOptions = (method: string, options: Pool.MapOptions | undefined): Pool.MapOptions =>
-  options?.timeout === undefined
-    ? options ?? {}
-    : { ...options, timeout: timeMillis(`The ${method} of a hosted pool: timeout`, options.timeout) }
+/** Checked here: of a source that is pulled here the server sees single calls. */
+const plainOptions = (method: string, options: Pool.MapOptions = {}): Pool.MapOptions => {
+  const what = `The ${method} of a hosted pool`
+  const { buffer, chunkSize, timeout } = options
+  if (buffer !== undefined) wholeNumber(`${what}: buffer`, buffer, 1)
+  if (chunkSize !== undefined && chunkSize !== "auto") wholeNumber(`${what}: chunkSize`, chunkSize, 1)
+  return timeout === undefined ? options : { ...options, timeout: timeMillis(`${what}: timeout`, timeout) }
+}
 
 /** What the proxy does for each call: the schemas are those of the task, which is here and not in the server. */
 const codersOf = (definition: TaskDefinition) => {
