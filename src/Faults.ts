@@ -4,7 +4,7 @@
  * **When to use**
  *
  * To see what your program does when a worker dies in the middle of its work, when a result is late, or when a child does
- * not come up. It works with every start method: `inline` for quick tests under a `TestClock`, `threads` and `spawn` for
+ * not come up. It works with every start method: `inline` for quick tests under a `TestClock`, `threads`, `spawn` and `forkserver` for
  * children that really die.
  *
  * | fault | option | what the program sees |
