@@ -369,7 +369,8 @@ export const make = <I, S, Methods extends Rpc.Any, E = never, R extends Process
  *
  * **Gotchas**
  *
- * - While it is on its way nobody else holds it: keep the scope that it was made in open until the receiver has it.
+ * - While it is on its way nobody else holds it: keep the scope that it was made in open until the receiver
+ *   has called it, or holds it by {@link hold}.
  * - Names of hosted objects that one manager gives have to differ. They are refused otherwise, and where the object is a
  *   part of a success (in a struct, an Option, an array, a stream): it is all that a method gives. Annotations do not matter.
  *
