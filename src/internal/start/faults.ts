@@ -8,6 +8,7 @@ import type { ExitStatus } from "../../ProcessError.ts"
 import { eachToChild, unbundle } from "../protocol/bundles.ts"
 import { Kind } from "../protocol/messages.ts"
 import type { ToChild, ToParent } from "../protocol/messages.ts"
+import type { LastItem } from "../protocol/progress.ts"
 import type { Child, Launcher } from "./Launcher.ts"
 
 export interface FaultOptions {
@@ -58,7 +59,8 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
   let late = false
   /** It has ended: what it has said is not held back any more, so that nobody waits for the end of a delay. */
   let over = false
-  let crashed = false
+  /** It was killed for that, as far as its parent is told. */
+  let crashedIn: Exclude<LastItem, "none">
   let listener: (batch: ReadonlyArray<ToParent>) => void = () => {}
 
   /** Now, or when what is late has come. */
@@ -84,12 +86,13 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
   }
 
   const hear = (message: ToParent): void => {
-    if (crashed) return
+    if (crashedIn !== undefined) return
     const begun = itemsOf(message, firsts)
     for (const item of begun) {
       if (!faults.options.crash.has(item)) continue
-      crashed = true
-      listener(until(message, item - begun[0]!))
+      const { before, started } = until(message as About, item - begun[0]!) // others are about no item
+      crashedIn = { run: started[1], index: started[2] }
+      listener([...before, started])
       return child.kill("SIGKILL")
     }
     const wait = isReport(message) ? Math.max(0, ...begun.map((item) => faults.options.delay.get(item) ?? 0)) : 0
@@ -100,6 +103,7 @@ const faulty = (child: Child, faults: Faults, context: Context.Context<never>): 
 
   return {
     ...child,
+    lastItem: () => crashedIn ?? child.lastItem(),
     channel: {
       ...child.channel,
       post: (batch, transfers) => {
@@ -131,6 +135,13 @@ const count = (message: ToChild, faults: Faults, firsts: Firsts): void => {
   })
 }
 
+type Started = Extract<ToParent, readonly [typeof Kind.Started, ...ReadonlyArray<unknown>]>
+
+/** Messages about items. */
+type About =
+  | Started
+  | Extract<ToParent, readonly [typeof Kind.Failure | typeof Kind.Successes, ...ReadonlyArray<unknown>]>
+
 const isReport = (message: ToParent): boolean => message[0] === Kind.Successes || message[0] === Kind.Failure
 
 /** The items that a message is about. */
@@ -151,12 +162,15 @@ const itemsOf = (message: ToParent, firsts: Firsts): ReadonlyArray<number> => {
 }
 
 /** What the child has said before the item with which it dies, and that it has begun that. */
-const until = (message: ToParent, done: number): ReadonlyArray<ToParent> => {
-  if (message[0] === Kind.Successes) {
-    const [, run, first, values, marked, millis] = message
-    const before = Array.prototype.slice.call(values, 0, done)
-    const begun: ToParent = [Kind.Started, run, first + done]
-    return done === 0 ? [begun] : [[Kind.Successes, run, first, before, marked, millis * done / values.length], begun]
+const until = (
+  message: About,
+  done: number
+): { readonly before: ReadonlyArray<ToParent>; readonly started: Started } => {
+  if (message[0] !== Kind.Successes) return { before: [], started: [Kind.Started, message[1], message[2]] }
+  const [, run, first, values, marked, millis] = message
+  const some = Array.prototype.slice.call(values, 0, done)
+  return {
+    before: done === 0 ? [] : [[Kind.Successes, run, first, some, marked, millis * done / values.length]],
+    started: [Kind.Started, run, first + done]
   }
-  return message[0] === Kind.Failure ? [[Kind.Started, message[1], message[2]]] : [message]
 }
