@@ -363,8 +363,11 @@ export const suite = ({ claims, layer, name }: Method): void => {
                 // a worker that the machine gives no time for a quarter of a second misses a phase
                 assert.isAtLeast(shared.length, 2, `of the phases only ${shared} were shared`)
               }
-              // and back: the cheap items after the heavy ones are for both again
-              assert.strictEqual(new Set(ran.slice(6012, 12_012).map(({ worker }) => worker)).size, 2)
+              // and back: the cheap items after the heavy ones are for both again; they are over in a few milliseconds
+              const cheap = [ran, streamed].flatMap((
+                results
+              ) => [results.slice(6012, 12_012), results.slice(12_024, 18_024)])
+              assert.isTrue(cheap.some((results) => new Set(results.map(({ worker }) => worker)).size === 2))
             })
         )
       }
