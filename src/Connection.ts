@@ -49,8 +49,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { crossingError, encodingFailed } from "./internal/codec/payload.ts"
-import { doesNotFit } from "./internal/codec/reasons.ts"
+import { codecFailed, crossingError, encodingFailed } from "./internal/codec/payload.ts"
 import { valueCodec } from "./internal/codec/schema.ts"
 import { connectionOf, ConnectionTypeId, watched } from "./internal/handles/connection.ts"
 import type { ConnectionHandle, Variance } from "./internal/handles/connection.ts"
@@ -64,7 +63,7 @@ import { isAboutToYield } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { closedError } from "./internal/sync/owned.ts"
 import type { FrameTooLarge } from "./internal/protocol/frames.ts"
-import { Closed, CodecFailed, MessageTooLarge, ProcessError } from "./ProcessError.ts"
+import { Closed, MessageTooLarge, ProcessError } from "./ProcessError.ts"
 
 // messages may hold handles
 installOpeners(openHandle)
@@ -162,9 +161,6 @@ const refused = ({ limit, size }: FrameTooLarge): ProcessError =>
     })
   })
 
-const codecFailed = (issue: unknown): ProcessError =>
-  new ProcessError({ reason: new CodecFailed({ phase: "message", message: doesNotFit(what, "message", issue) }) })
-
 // ---------------------------------------------------------------------------------------------------- sending
 
 /** Throws a ProcessError. */
@@ -177,7 +173,7 @@ const encode = (
   const sendSchema = schemaOf(codecs.send)
   if (sendSchema !== undefined) {
     const exit = valueCodec(sendSchema).encode(value, [])
-    if (Exit.isFailure(exit)) throw codecFailed(Cause.squash(exit.cause))
+    if (Exit.isFailure(exit)) throw codecFailed(what, "message", Cause.squash(exit.cause))
     encoded = exit.value
   }
   try {
@@ -291,7 +287,7 @@ const decode = ({ codecs, line }: ConnectionHandle, message: Message): unknown =
   if (receiveSchema === undefined) return value
   const decoded = valueCodec(receiveSchema).decode(value)
   if (Exit.isSuccess(decoded)) return decoded.value
-  throw codecFailed(Cause.squash(decoded.cause))
+  throw codecFailed(what, "message", Cause.squash(decoded.cause))
 }
 
 const done: Received = Exit.fail(Cause.Done())

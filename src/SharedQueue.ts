@@ -62,8 +62,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { crossingError, encodingFailed, tryEncode } from "./internal/codec/payload.ts"
-import { doesNotFit } from "./internal/codec/reasons.ts"
+import { codecFailed, crossingError, encodingFailed, tryEncode } from "./internal/codec/payload.ts"
 import { valueCodec } from "./internal/codec/schema.ts"
 import { installOpeners } from "./internal/handles/handle.ts"
 import { linkOf } from "./internal/handles/home.ts"
@@ -93,7 +92,7 @@ import { ask, inOneGo, isAboutToYield, obtain, obtainWithin, unanswered } from "
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
 import { owned } from "./internal/sync/owned.ts"
-import { Closed, CodecFailed, ProcessError } from "./ProcessError.ts"
+import { Closed, ProcessError } from "./ProcessError.ts"
 
 // items may hold handles
 installOpeners(openHandle)
@@ -208,9 +207,6 @@ export const unbounded = <A>(options?: {
 
 const schemaOf = ({ schema }: QueueHandle): AnySchema | undefined => schema as AnySchema | undefined // as it was given
 
-const codecFailed = (issue: unknown): ProcessError =>
-  new ProcessError({ reason: new CodecFailed({ phase: "message", message: doesNotFit(what, "message", issue) }) })
-
 /** What is asked along with it goes in the same frame. */
 const maxItemBytes = maxMessageBytes - 64 * 1024
 
@@ -228,7 +224,7 @@ const encode = (handle: QueueHandle, value: unknown): Parcel => {
   const item = schemaOf(handle)
   if (item !== undefined) {
     const exit = valueCodec(item).encode(value, [])
-    if (Exit.isFailure(exit)) throw codecFailed(Cause.squash(exit.cause))
+    if (Exit.isFailure(exit)) throw codecFailed(what, "message", Cause.squash(exit.cause))
     encoded = exit.value
   }
   if (isPlain(encoded)) return { tag: plainTag, content: encoded }
@@ -265,7 +261,7 @@ const decode = <A>(
   const decoded = valueCodec(item).decode(value)
   return Exit.isSuccess(decoded)
     ? Exit.succeed(shape(decoded.value))
-    : Exit.fail(codecFailed(Cause.squash(decoded.cause)))
+    : Exit.fail(codecFailed(what, "message", Cause.squash(decoded.cause)))
 }
 
 // ---------------------------------------------------------------------------------------------------- offering

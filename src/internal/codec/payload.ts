@@ -17,6 +17,10 @@ import type { Border } from "./values.ts"
 export const nameOf = (definition: Definition): string =>
   `${definition.kind === "initializer" ? "initializer" : "task"} "${definition.name}"`
 
+/** A value, and the schema that it does not fit. `what` names whose it is, as below. */
+export const codecFailed = (what: string, phase: Phase, issue: unknown): ProcessError =>
+  new ProcessError({ reason: new CodecFailed({ phase, message: doesNotFit(what, phase, issue) }) })
+
 /** Why a value could not be made ready, posted, or opened again. `what` names whose it is: `task "square"`. */
 export const crossingError = (what: string, phase: Phase, cause: unknown): ProcessError => {
   const why = whyNot(what, phase, cause)
@@ -52,12 +56,7 @@ export const encodePayload = (
   if (definition.payload !== undefined) {
     const encoded = valueCodec(definition.payload).encode(payload, transfers)
     if (Exit.isFailure(encoded)) {
-      throw new ProcessError({
-        reason: new CodecFailed({
-          phase: "payload",
-          message: doesNotFit(nameOf(definition), "payload", Cause.squash(encoded.cause))
-        })
-      })
+      throw codecFailed(nameOf(definition), "payload", Cause.squash(encoded.cause))
     }
     value = encoded.value
   }

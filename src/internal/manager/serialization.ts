@@ -13,8 +13,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { Closed, CodecFailed, MessageTooLarge, NotShareable, ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import { reasonToError } from "../codec/causes.ts"
-import { crossingError } from "../codec/payload.ts"
-import { doesNotFit } from "../codec/reasons.ts"
+import { codecFailed, crossingError } from "../codec/payload.ts"
 import type { Phase } from "../codec/reasons.ts"
 import { valueCodec } from "../codec/schema.ts"
 import { open, prepare, prepareLossy } from "../codec/values.ts"
@@ -43,9 +42,6 @@ export const borderOf = (isFar: boolean): Border => ({ sharesMemory: false, far:
 
 // ---------------------------------------------------------------------------------------------------- values
 
-const failed = (phase: Phase, message: string): ProcessError =>
-  new ProcessError({ reason: new CodecFailed({ phase, message }) })
-
 /** What is used up by it is added to `given`. */
 const encodeValue = (
   schema: AnyCodec,
@@ -55,7 +51,7 @@ const encodeValue = (
   given: Array<Given> = []
 ): Crossed | ProcessError => {
   const encoded = valueCodec(schema).encode(value, [])
-  if (Exit.isFailure(encoded)) return failed(phase, doesNotFit(someCall, phase, Cause.squash(encoded.cause)))
+  if (Exit.isFailure(encoded)) return codecFailed(someCall, phase, Cause.squash(encoded.cause))
   try {
     return prepare(encoded.value, border, phase, given)
   } catch (cause) {
@@ -72,7 +68,7 @@ const decodeValue = (
     const decoded = valueCodec(schema).decode(open(crossed))
     return Exit.isSuccess(decoded)
       ? Exit.succeed(decoded.value)
-      : Exit.fail(failed(phase, doesNotFit(someCall, phase, Cause.squash(decoded.cause))))
+      : Exit.fail(codecFailed(someCall, phase, Cause.squash(decoded.cause)))
   } catch (cause) {
     return Exit.fail(crossingError(someCall, phase, cause))
   }
@@ -90,7 +86,7 @@ export const encodePayload = (
   } catch (cause) {
     // what a schema throws says why in its cause
     const why = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
-    return failed("payload", doesNotFit(someCall, "payload", why))
+    return codecFailed(someCall, "payload", why)
   }
 }
 

@@ -12,12 +12,6 @@ import { coderIfAny } from "./coder.ts"
 import type { AnySchema, Coder } from "./coder.ts"
 import { codedTask } from "./task.ts"
 
-/** The same proxy, some methods of which do something else. */
-export const withMethods = (
-  proxy: object,
-  methods: Readonly<Record<string, (...payload: ReadonlyArray<never>) => unknown>>
-): object => sameProxy(proxy, methods)
-
 // ---------------------------------------------------------------------------------------------------- shapes
 
 export interface Schemas {
@@ -161,7 +155,7 @@ export const coded = (kind: CodedKind, proxy: object, schemas: Schemas): object 
   const raw = proxy as Methods // as its kind has them
   const methods = Object.entries<Signature>(signatures[kind])
     .map(([name, signature]) => [name, called(raw, name, signature, coders)] as const)
-  return withMethods(proxy, {
+  return sameProxy(proxy, {
     ...Object.fromEntries(methods),
     ...(kind === "ref" ? { updateWith: updateWith(raw, coders) } : {})
   })
@@ -184,12 +178,13 @@ export const encodeFirst = (
 
 const anyObject = Schema.declare((u: unknown): u is object => typeof u === "object" && u !== null)
 
-/** For payload schemas: a proxy that has come decodes with these. */
-export const codedSchema = (kind: CodedKind, schemas: Schemas): Schema.Codec<object, object> =>
+/** For payload schemas: what becomes of a proxy where it has come. */
+export const proxySchema = (decode: (proxy: object) => object): Schema.Codec<object, object> =>
   anyObject.pipe(Schema.decodeTo(
     anyObject,
-    SchemaTransformation.transform({
-      decode: (proxy: object) => coded(kind, proxy, schemas),
-      encode: (proxy: object) => proxy
-    })
+    SchemaTransformation.transform({ decode, encode: (proxy: object) => proxy })
   ))
+
+/** One that decodes with these. */
+export const codedSchema = (kind: CodedKind, schemas: Schemas): Schema.Codec<object, object> =>
+  proxySchema((proxy) => coded(kind, proxy, schemas))

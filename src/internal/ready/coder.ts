@@ -5,8 +5,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
-import { CodecFailed, ProcessError } from "../../ProcessError.ts"
-import { doesNotFit } from "../codec/reasons.ts"
+import type { ProcessError } from "../../ProcessError.ts"
+import { codecFailed } from "../codec/payload.ts"
 import type { Phase } from "../codec/reasons.ts"
 import { valueCodec } from "../codec/schema.ts"
 
@@ -16,9 +16,6 @@ export interface Coder {
   readonly encode: (value: unknown) => Effect.Effect<unknown, ProcessError>
   readonly decode: (value: unknown) => Effect.Effect<unknown, ProcessError>
 }
-
-export const codecFailed = (what: string, phase: Phase, issue: unknown): ProcessError =>
-  new ProcessError({ reason: new CodecFailed({ phase, message: doesNotFit(what, phase, issue) }) })
 
 /** `what` names whose values they are: `Manager.map`. */
 export const coderOf = (schema: Schema.Constraint, what: string): Coder => {

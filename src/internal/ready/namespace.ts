@@ -5,15 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import type { Task } from "../../Task.ts"
 import { importDefinitions } from "../codec/imported.ts"
+import { codecFailed } from "../codec/payload.ts"
 import { definitionName, moduleUrl } from "../codec/registry.ts"
+import { sameProxy } from "../handles/manager.ts"
 import { perThread } from "../memory/perThread.ts"
 import { checkFresh } from "../manager/fresh.ts"
-import { withMethods } from "./coded.ts"
-import { codecFailed, coderOf } from "./coder.ts"
+import { proxySchema } from "./coded.ts"
+import { coderOf } from "./coder.ts"
 import { failure } from "./failure.ts"
 import { exclusively } from "./exclusively.ts"
 import { ask } from "./service.ts"
@@ -187,7 +188,7 @@ const typed = (raw: Raw, schema: AnyStruct, name: string): object => {
         Effect.map(coderFor(attribute).encode(one), (encoded) => [attribute, encoded] as const)),
       Object.fromEntries
     )
-  return withMethods(raw, {
+  return sameProxy(raw, {
     get: (attribute: string) =>
       Effect.suspend(() => {
         coderFor(attribute)
@@ -206,8 +207,6 @@ const typed = (raw: Raw, schema: AnyStruct, name: string): object => {
       Effect.flatMap(raw.updateAll(task), whole.decode)
   })
 }
-
-const anyObject = Schema.declare((u: unknown): u is object => typeof u === "object" && u !== null)
 
 /**
  * Defines what a {@link namespace} holds: by module and name, so that the server finds the schema and checks what it is given.
@@ -230,13 +229,7 @@ export const struct = <Fields extends Schema.Struct.Fields>(name: string, option
   const schema = options.schema as unknown as AnyStruct // erased: it says itself what it does
   checkFresh(`Manager.struct("${name}")`, "struct", module, definitionName(name, "Manager.struct"))
   structs().set(keyOf(module, name), schema)
-  const proxies = anyObject.pipe(Schema.decodeTo(
-    anyObject,
-    SchemaTransformation.transform({
-      decode: (raw: object) => typed(raw as Raw, schema, name), // only such proxies are sent for it
-      encode: (proxy: object) => proxy
-    })
-  ))
+  const proxies = proxySchema((raw) => typed(raw as Raw, schema, name)) // only such proxies are sent for it
   const value: Own = { module, name, schema }
   return Object.defineProperty(proxies, own, { value }) as unknown as Struct<Schema.Struct<Fields>["Type"]>
 }

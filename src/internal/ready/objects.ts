@@ -277,24 +277,12 @@ const makeSemaphore: Make = (permits: number) =>
   })
 
 const makeEvent: Make = (isSet: boolean) =>
-  Effect.sync(() => {
-    let current = isSet
-    const latch = Latch.makeUnsafe(isSet)
-    return {
-      set: () =>
-        Effect.suspend(() => {
-          current = true
-          return Effect.asVoid(latch.open)
-        }),
-      clear: () =>
-        Effect.suspend(() => {
-          current = false
-          return Effect.asVoid(latch.close)
-        }),
-      isSet: () => now(() => current),
-      wait: () => latch.await
-    }
-  })
+  Effect.map(Latch.make(isSet), (latch) => ({
+    set: () => Effect.asVoid(latch.open),
+    clear: () => Effect.asVoid(latch.close),
+    isSet: () => now(() => latch.isOpen()),
+    wait: () => latch.await
+  }))
 
 const semaphores = { schema: hosted("semaphore", semaphore), make: makeSemaphore }
 
