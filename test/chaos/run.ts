@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { Pool, StartMethod } from "../../src/index.ts"
 import type { ProcessError } from "../../src/index.ts"
+import * as Deque from "../../src/internal/pool/Deque.ts"
 import { engineOf } from "../../src/internal/pool/engine.ts"
 import { tiny } from "../fixtures/chaos.ts"
 import { carryOut } from "./calls.ts"
@@ -216,6 +217,22 @@ const showPending = ({ pending }: World): string =>
     return `for ${seconds} s: ${showPlan(plan)}`
   }).join("\n  ")
 
+/** Where the pools stand, without what they carry. */
+const showPools = ({ pools }: World): string =>
+  Object.entries(pools).map(([name, pool]) => {
+    const { jobs, workers, ...state } = engineOf(pool).state
+    const shownJobs = Array.from(
+      jobs.values(),
+      ({ blocks, options: { task }, ...job }) => ({ ...job, task, blocks: Deque.size(blocks) })
+    )
+    const shownWorkers = Array.from(workers.values(), ({ chunks, ...worker }) => ({
+      ...worker,
+      chunks: chunks.map(({ items, job, ...chunk }) => ({ ...chunk, job: job.id, items: items.length }))
+    }))
+    const shown = { ...state, turn: Deque.size(state.turn), idle: Deque.size(state.idle) }
+    return `${name}: ${inspect({ ...shown, jobs: shownJobs, workers: shownWorkers }, { breakLength: 200, depth: 5 })}`
+  }).join("\n")
+
 /** A wait that has an end: what hangs is left alone, and told. */
 const awaitAll = Effect.fnUntraced(function*(
   world: World,
@@ -224,7 +241,9 @@ const awaitAll = Effect.fnUntraced(function*(
 ) {
   const exits = yield* Effect.timeoutOption(Effect.forEach(running, Fiber.await), millis)
   if (Option.isNone(exits)) {
-    const what = world.pending.size > 0 ? `these calls do not end\n  ${showPending(world)}` : "the pools do not end"
+    const what = world.pending.size > 0
+      ? `these calls do not end\n  ${showPending(world)}\n${showPools(world)}`
+      : "the pools do not end"
     return complain(world, what)
   }
   for (const exit of exits.value) {
@@ -269,14 +288,13 @@ const endThem = Effect.fnUntraced(function*(world: World, plans: ReadonlyArray<P
 
 /** When no call is under way, nothing waits, and soon nothing runs. */
 const atRest = Effect.fnUntraced(function*(world: World) {
-  let counts: ReadonlyArray<Pool.Stats> = []
   const since = performance.now()
   do {
-    counts = yield* Effect.forEach(Object.values(world.pools), Pool.stats, { concurrency: "unbounded" })
+    const counts = yield* Effect.forEach(Object.values(world.pools), Pool.stats, { concurrency: "unbounded" })
     if (counts.every(({ queued, running }) => queued === 0 && running === 0)) return
     yield* Effect.sleep("20 millis")
   } while (performance.now() < since + patienceMillis)
-  complain(world, `the pools do not come to rest: ${inspect(counts)}`)
+  complain(world, `the pools do not come to rest:\n${showPools(world)}`)
 })
 
 /** Whoever dies has a reason. */

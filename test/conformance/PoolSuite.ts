@@ -10,7 +10,7 @@ import type { Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
 import * as Twice from "../fixtures/twice.ts"
-import { defectOf, numbers, reasonOf, squares } from "./assertions.ts"
+import { bounded, defectOf, numbers, reasonOf, squares } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
@@ -721,6 +721,30 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.isTrue(Option.isNone(yield* Effect.timeoutOption(spins, "1 second")))
             assert.strictEqual(yield* Fiber.join(queued), 36)
           }))
+
+        law(
+          "of an item that its worker begins before it reads of that costs the worker too",
+          () =>
+            Effect.gen(function*() {
+              const events = yield* makeEvents
+              const pool = yield* Pool.make({ processes: 1, gracePeriod: "40 millis" })
+              const { path } = events
+              // known to be cheap: the next is sent while this one runs
+              yield* Pool.map(
+                pool,
+                T.restsAndWorks,
+                numbers(50).map(() => ({ path, name: "", millis: 0, endless: false }))
+              )
+              const first = { path, name: "first", millis: 400, endless: false }
+              const working = yield* Pool.applyAsync(pool, T.restsAndWorks, first)
+              const endless = { path, name: "second", millis: 0, endless: true }
+              const second = yield* Pool.applyAsync(pool, T.restsAndWorks, endless)
+              yield* events.until("first works")
+              yield* Fiber.interrupt(second)
+              assert.strictEqual(yield* Fiber.join(working), "first")
+              assert.strictEqual(yield* Pool.apply(pool, T.square, 6).pipe(bounded("a free worker")), 36)
+            })
+        )
 
         law("by a timeout per item: TimedOut, counted from the start of the run", () =>
           Effect.gen(function*() {

@@ -358,7 +358,10 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
   settleWhenDone(state, chunk.job, out)
 }
 
-/** A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker. */
+/**
+ * A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker, also one that
+ * was begun late: a child that computes, or is given no time, has not read its Cancel.
+ */
 const answered = (
   state: State,
   { isKnown, late, run, running, worker: id }: Extract<Event, { readonly _tag: "Answered" }>,
@@ -369,7 +372,9 @@ const answered = (
   if (worker === undefined) return
   if (chunk !== undefined && running !== run) {
     // early, an idle child is no proof: the run and its Cancel may both be on their way
-    return late || running !== undefined ? release(state, chunk, out) : undefined
+    if (late || running !== undefined) release(state, chunk, out)
+    if (late) out.push({ _tag: "AskAgain", worker: id, run })
+    return
   }
   if (!late || running !== run || worker.status === "killed") return
   // one that was found in it begins nothing more, also when its report has come meanwhile; it may leave

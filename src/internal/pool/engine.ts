@@ -262,6 +262,8 @@ const performOn = (
     case "Cancel":
       sendCancel(worker, command.run)
       return awaitAnswer(engine, worker, command.run)
+    case "AskAgain":
+      return void worker.graces.set(command.run, after(graceOf(engine), () => ask(engine, worker, command.run, true)))
     case "CancelEnded":
       return clearTimer(worker.graces, command.run)
     case "StartTimer": {
@@ -289,24 +291,26 @@ const performOn = (
 }
 
 /**
- * A child that reads its messages has answered by then. One that has not, and is in another run, is in one long item of it,
- * and reads the Cancel before it begins anything else.
+ * A child that reads its messages has answered by then. One that has not, and is in another run, is most likely in one long item
+ * of it, and reads the Cancel before it begins anything else.
  */
 const answerMillis = 20
 
+/** Never at once: a child in another run would be let go, and could begin this one before it reads the Cancel. */
+const graceOf = ({ options }: Engine): number => Math.max(options.graceMillis, 2 * answerMillis)
+
+const ask = (engine: Engine, worker: Worker, run: number, late: boolean): void =>
+  askRunning(
+    worker,
+    run,
+    late,
+    (running, isKnown) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, isKnown, late })
+  )
+
 const awaitAnswer = (engine: Engine, worker: Worker, run: number): void => {
-  const { graceMillis } = engine.options
-  const ask = (late: boolean): void =>
-    askRunning(
-      worker,
-      run,
-      late,
-      (running, isKnown) => dispatch(engine, { _tag: "Answered", worker: worker.id, run, running, isKnown, late })
-    )
   const asked = [
-    after(answerMillis, () => ask(false)),
-    // never at once: a child in another run would be let go, and could begin this one before it reads the Cancel
-    after(Math.max(graceMillis, 2 * answerMillis), () => ask(true))
+    after(answerMillis, () => ask(engine, worker, run, false)),
+    after(graceOf(engine), () => ask(engine, worker, run, true))
   ]
   worker.graces.set(run, () => asked.forEach((giveUp) => giveUp()))
 }

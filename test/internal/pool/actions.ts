@@ -149,6 +149,8 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
   for (const run of worker.graces) {
     if (!behind && !worker.asks.has(run)) out.push({ _tag: "Grace", worker, run })
   }
+  // while it is in another run, each answer is as the one before
+  if (worker.again.has(worker.progress)) out.push({ _tag: "Grace", worker, run: worker.progress })
 }
 
 /**
@@ -162,9 +164,8 @@ const ofSession = (world: World, worker: SimWorker, out: Array<Action>): void =>
   const { inbox, leaving, queue, running, said } = worker
   const head = queue[0]
   if (inbox.length > 0 && !computes(world, worker)) out.push({ _tag: "Read", worker })
-  if (inbox.length === 0) worker.reads = false
   if (worker.loading) out.push({ _tag: "Loaded", worker })
-  else if (head !== undefined && !running && !leaving && !worker.reads && !worker.condemned) {
+  else if (head !== undefined && !running && !leaving && !worker.condemned) {
     ofHead(world, worker, head, out)
   }
   const kind = head !== undefined && running ? kindOf(world, head) : undefined
@@ -225,10 +226,13 @@ const perform = (world: World, action: Action): void => {
     case "Grace": {
       const { run, worker } = action
       const late = action._tag === "Grace"
-      if (late) worker.graces.delete(run)
-      else worker.asks.delete(run)
+      if (late) {
+        worker.graces.delete(run)
+        worker.again.delete(run)
+      } else {
+        worker.asks.delete(run)
+      }
       if (isBehind(world, worker)) return void worker.answers.push({ run, late, running: undefined, isKnown: true })
-      worker.reads = true
       worker.questions.push({ run, late })
       return world.small === undefined ? undefined : actOn(world, worker, "Look")
     }
@@ -306,8 +310,12 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
       worker.answers.push({ ...question, running: tag === "Assume" ? question.run : running, isKnown: tag === "Look" })
       return world.small === undefined ? undefined : actOn(world, worker, "Answer")
     }
-    case "Answer":
-      return tell(world, { _tag: "Answered", worker: worker.id, ...worker.answers.shift()! })
+    case "Answer": {
+      const answer = worker.answers.shift()!
+      const isElsewhere = answer.late || answer.running !== undefined
+      if (isElsewhere && answer.running !== answer.run) world.runs.get(answer.run)!.letGo = true
+      return tell(world, { _tag: "Answered", worker: worker.id, ...answer })
+    }
   }
 }
 

@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { begin, makeState, transition } from "../../../src/internal/pool/dispatcher.ts"
+import type { Event } from "../../../src/internal/pool/model.ts"
 import { act } from "./actions.ts"
 import { drain, finish, live } from "./drive.ts"
 import { busy, calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
@@ -131,6 +133,38 @@ describe("dispatcher", () => {
       assert.strictEqual(many!.phase, "live")
       finish(world)
     }
+  })
+
+  it("a worker that begins what is cancelled after it was asked costs itself", () => {
+    const state = makeState({ processes: 1, maxRestarts: 5, restartMillis: 1000 })
+    begin(state)
+    const tags = (event: Event) => transition(state, event).map((command) => command._tag)
+    const submit = (job: number) =>
+      transition(state, {
+        _tag: "Submitted",
+        job,
+        options: {
+          task: 0,
+          chunkSize: "auto",
+          failFast: false,
+          window: Infinity,
+          retries: 0,
+          timeoutMillis: undefined
+        },
+        blocks: [{ first: 0, items: [job], marked: false }],
+        complete: true
+      }).flatMap((command) => command._tag === "Send" ? [command.chunk.run] : [])[0]!
+    const answer = { _tag: "Answered", worker: 1, isKnown: true } as const
+    tags({ _tag: "WorkerReady", worker: 1 })
+    const result = { index: 0, values: [0], marked: false, millis: 0.01 } as const
+    tags({ _tag: "Succeeded", worker: 1, run: submit(1), ...result }) // now its cost is known
+    const computes = submit(2)
+    const run = submit(3)
+    assert.deepStrictEqual(tags({ _tag: "Interrupted", job: 3 }), ["Cancel"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: computes, late: true }), ["Settled", "AskAgain"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: computes, late: true }), ["AskAgain"])
+    assert.deepStrictEqual(tags({ _tag: "Succeeded", worker: 1, run: computes, ...result }), ["Deliver", "Settled"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: run, late: true }), ["Kill"])
   })
 
   it("a job gets its turn also when the worker that was kept for it dies", () => {

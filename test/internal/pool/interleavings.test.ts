@@ -98,7 +98,7 @@ const keyOf = (world: World): string => {
 
 const workerKey = (worker: SimWorker): unknown =>
   worker.phase === "gone" ? 0 : [
-    [worker.phase, worker.doomed, worker.leaving, worker.reads, worker.running, worker.announced, worker.progress],
+    [worker.phase, worker.doomed, worker.leaving, worker.running, worker.announced, worker.progress],
     [worker.complained, worker.outlived, worker.idling, worker.rested],
     worker.inbox.map((message) => message._tag === "Run" ? message.chunk.run : message),
     worker.queue.map(({ cancelled, chunk, index }) => [chunk.run, index, cancelled]),
@@ -107,7 +107,8 @@ const workerKey = (worker: SimWorker): unknown =>
     worker.answers,
     Array.from(worker.asks),
     Array.from(worker.graces),
-    worker.runs.map(({ first, id, proven, reported, timer }) => [id, first, reported, proven, timer])
+    Array.from(worker.again),
+    worker.runs.map(({ first, id, letGo, proven, reported, timer }) => [id, first, reported, proven, timer, letGo])
   ]
 
 // ---------------------------------------------------------------------------------------------------- the worlds

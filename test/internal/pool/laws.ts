@@ -347,12 +347,21 @@ const killed = (world: World, event: Event, worker: SimWorker): void => {
   )
 }
 
-type RunCommand = Extract<Command, { readonly _tag: "Cancel" | "CancelEnded" | "StartTimer" | "StopTimer" }>
+type RunCommand = Extract<
+  Command,
+  { readonly _tag: "AskAgain" | "Cancel" | "CancelEnded" | "StartTimer" | "StopTimer" }
+>
 
 const checkRun = (world: World, event: Event, command: RunCommand): void => {
   const run = world.runs.get(command.run)!
   hold(world, run.worker.id === command.worker, "a command about a run goes to its worker")
   switch (command._tag) {
+    case "AskAgain":
+      return hold(
+        world,
+        run.cancelled && !run.over && event._tag === "Answered" && event.late && event.running !== run.id,
+        "a worker is asked again as long as it may begin what is cancelled"
+      )
     case "Cancel": {
       const timedOut = event._tag === "TimeElapsed" && event.run === run.id
       hold(world, !run.cancelled, "a run is cancelled once")
@@ -404,6 +413,7 @@ const sent = (world: World, worker: SimWorker, chunk: Chunk): void => {
     announced: -1,
     cancelled: false,
     cancelEnded: false,
+    letGo: false,
     proven: false,
     over: false,
     timer: -1
@@ -554,9 +564,11 @@ const noStall = (world: World): void => {
   }
 }
 
-/** An item begins in a worker. */
-export const begins = (world: World, run: number): void =>
-  hold(world, world.runs.get(run)?.job.phase !== "settled", "nothing of a call begins when it has ended")
+/** An item begins in a worker. One that was not in it when it was asked may begin it before it reads the Cancel. */
+export const begins = (world: World, id: number): void => {
+  const run = world.runs.get(id)
+  hold(world, run?.job.phase !== "settled" || run.letGo, "nothing of a call begins when it has ended")
+}
 
 // ---------------------------------------------------------------------------------------------------- at the end
 

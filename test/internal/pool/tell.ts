@@ -39,6 +39,10 @@ const perform = (world: World, command: Command): void => {
     case "CancelEnded":
       workerAt(world, command.worker).asks.delete(command.run)
       workerAt(world, command.worker).graces.delete(command.run)
+      workerAt(world, command.worker).again.delete(command.run)
+      return
+    case "AskAgain":
+      workerAt(world, command.worker).again.add(command.run)
       return
     case "Kill":
       workerAt(world, command.worker).doomed = true

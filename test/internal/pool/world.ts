@@ -46,8 +46,6 @@ export interface SimWorker {
   leaving: boolean
   /** It has said that it uses too much memory. */
   complained: boolean
-  /** It has computed for so long that it reads before it begins the next item. */
-  reads: boolean
   /** The parent's messages, before they are posted and before they are read. */
   outbox: Array<ToChild>
   readonly inbox: Array<ToChild>
@@ -81,6 +79,8 @@ export interface SimWorker {
   killed: boolean
   /** It has been found in a run whose grace was over: it begins nothing more. */
   condemned: boolean
+  /** Runs that it is asked about once more. */
+  readonly again: Set<number>
   /** The run that it has said to be in when it was killed for that. */
   stuckIn: number | undefined
   closed: boolean
@@ -112,6 +112,8 @@ export interface Run {
   announced: number
   cancelled: boolean
   cancelEnded: boolean
+  /** Its worker has said that it was not in it. */
+  letGo: boolean
   /** Its worker has been asked after the Cancel, and ran something else. */
   proven: boolean
   over: boolean
@@ -291,7 +293,6 @@ export const addWorker = (world: World, id: number): void => {
     doomed: false,
     leaving: false,
     complained: false,
-    reads: false,
     outbox: [],
     inbox: [],
     queue: [],
@@ -311,6 +312,7 @@ export const addWorker = (world: World, id: number): void => {
     ready: false,
     killed: false,
     condemned: false,
+    again: new Set(),
     stuckIn: undefined,
     closed: false,
     runs: [],
