@@ -508,6 +508,7 @@ const start = Effect.fnUntraced(function*({ definition, task }: Internals, optio
   const callee: Callee = {
     definition,
     object: undefined,
+    identity: undefined,
     link: Effect.succeed(link),
     server: reference,
     whyLost: (method) => whyServerLost(definition, server, method, lostCall(definition, method, reference))
@@ -618,6 +619,7 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
   return proxyOf({
     definition,
     object: undefined,
+    identity: undefined,
     link,
     server: reference,
     whyLost: (method) => Effect.succeed(lostCall(definition, method, reference))
@@ -780,7 +782,7 @@ export const semaphore = (permits: number, options?: ObjectOptions): Made<Hosted
   Effect.suspend(() => ask("semaphore", checkedCount(permits, 1, "Manager.semaphore: the number of permits"), options))
 
 /**
- * A semaphore of one permit, for {@link withLock}. It is not reentrant.
+ * A semaphore of one permit, for {@link withLock}. It is not reentrant: a fiber that holds it and takes it again is a defect.
  *
  * @category ready-made
  * @since 0.1.0
@@ -794,6 +796,11 @@ export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => ask("loc
  * **Details**
  *
  * It waits for them interruptibly: whoever is interrupted, or has waited for as long as it wanted to, has left the line.
+ *
+ * **Gotchas**
+ *
+ * A fiber that asks for more than there are beside those that it holds would wait for itself: a defect. Fibers that it forks
+ * are others, also those of `Effect.timeout`.
  *
  * @see {@link withPermitsIfAvailable} to do without, rather than wait
  * @category combinators

@@ -210,6 +210,31 @@ const conditionLaws = ({ claims, layer }: Method): void => {
       yield* Fiber.join(fibers[0]!).pipe(bounded("it goes"))
     })))
 
+  law("knows its lock also as another asks for that by its name", () =>
+    withObjects(Effect.gen(function*() {
+      const lock = yield* Manager.lock({ name: "door" })
+      const same = yield* Manager.lock({ name: "door" })
+      const one = yield* Manager.condition(lock, { name: "opened" })
+      const other = yield* Manager.condition(same, { name: "opened" })
+      const { fibers } = yield* waiting(one, 1)
+      yield* Manager.withLock(lock, Manager.notify(other))
+      yield* Fiber.join(fibers[0]!).pipe(bounded("it goes"))
+      const taken = Manager.withLock(lock, Manager.withLockIfAvailable(same, Effect.void))
+      assert.strictEqual((yield* taken)._tag, "None")
+    })))
+
+  law("of the same name has one lock: another one is a defect", () =>
+    withObjects(Effect.gen(function*() {
+      yield* Manager.condition(yield* Manager.lock(), { name: "opened" })
+      const other = yield* Effect.exit(Manager.condition(yield* Manager.lock(), { name: "opened" }))
+      const defect = defectOf(other) as Error
+      assert.instanceOf(defect, RangeError)
+      assert.match(
+        defect.message,
+        /^Manager\.condition: "opened" has the lock \d+, and was asked for with the lock \d+\./
+      )
+    })))
+
   if (claims.signals) {
     law(
       "a child that is killed while it waits, or has been notified, eats no notification",

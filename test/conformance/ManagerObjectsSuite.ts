@@ -402,6 +402,26 @@ export const suite = ({ claims, layer, name }: Method): void => {
         }
       })))
 
+    law("a fiber that would wait for itself is told so", () =>
+      withObjects(Effect.gen(function*() {
+        const lock = yield* Manager.lock()
+        const again = Manager.withLock(lock, Effect.void)
+        const twice = yield* Effect.exit(Manager.withLock(lock, again))
+        assert.match((defectOf(twice) as Error).message, /^Manager\.withLock: this fiber holds the lock already/)
+        yield* again
+        const semaphore = yield* Manager.semaphore(3)
+        const two = Manager.withPermits(semaphore, 2, Effect.void)
+        yield* Manager.withPermits(semaphore, 1, two)
+        const four = yield* Effect.exit(Manager.withPermits(semaphore, 2, two))
+        assert.match(
+          (defectOf(four) as Error).message,
+          /holds 2 of the 3 permits, and would wait for itself to get 2 more/
+        )
+        // fibers that it forks are others: they wait for it
+        const forked = Manager.withLock(lock, Effect.timeoutOption(again, "30 millis"))
+        assert.deepStrictEqual(yield* forked, Option.none())
+      })))
+
     law("what is not available now is None, and nothing has run", () =>
       withObjects(Effect.gen(function*() {
         const semaphore = yield* Manager.semaphore(2)

@@ -1,6 +1,6 @@
 /** The laws of managers that are a program of their own, over a path and over TCP. */
 import { assert, describe } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { createServer } from "node:net"
 import type { Socket } from "node:net"
 import { Connection, Listener, Manager, Pipe, Process, StartMethod } from "../../src/index.ts"
@@ -242,6 +242,32 @@ export const aloneSuite = (kind: Kind): void => {
         }
         assert.strictEqual(yield* near.size(), 0)
       }))
+
+    law(
+      "a wait at a condition ends with its connection, and so does what runs under its lock",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* Manager.serve(Manager.objects, { address: yield* addressOf(kind), authKey })
+          const way = yield* wayTo(address)
+          const far = yield* Layer.build(Manager.connect(Manager.objects, { address: way.address, authKey }))
+          const condition = yield* Effect.provide(Manager.condition(), far)
+          const entered = yield* Deferred.make<void>()
+          const waits = Effect.andThen(Deferred.succeed(entered, undefined), Effect.exit(Manager.wait(condition)))
+          let goesOn = false
+          const goneOn = Effect.sync(() => {
+            goesOn = true
+          })
+          const waiting = yield* Effect.forkChild(
+            Manager.withLock(condition.lock, Effect.andThen(waits, Effect.andThen(Effect.yieldNow, goneOn)))
+          )
+          yield* Deferred.await(entered)
+          yield* Manager.withLock(condition.lock, Effect.void)
+          way.shut()
+          const exit = yield* Fiber.await(waiting).pipe(bounded("the end of a wait"))
+          assert.strictEqual(reasonOf(exit)._tag, "Closed")
+          assert.isFalse(goesOn)
+        })
+    )
 
     law("who does not come back loses its objects after the leaseTimeout", () =>
       Effect.gen(function*() {

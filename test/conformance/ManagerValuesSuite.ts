@@ -1,6 +1,6 @@
 /** The laws of a manager's namespaces, of values with schemas, and of its shared memory, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Manager, Process, SharedMemory } from "../../src/index.ts"
 import { existsSync } from "node:fs"
 import * as T from "../fixtures/managerReady.ts"
@@ -37,6 +37,15 @@ const namespaceLaws = ({ layer }: Method): void => {
         })
       }))
   )
+
+  law("an attribute may be encoded to undefined", () =>
+    withObjects(Effect.gen(function*() {
+      const settings = yield* Manager.namespace(T.Nothing, { found: Option.none() })
+      assert.deepStrictEqual(yield* settings.get("found"), Option.none())
+      assert.deepStrictEqual(yield* settings.update("found", T.findsNothing), Option.none())
+      yield* settings.set("found", Option.some(1))
+      assert.deepStrictEqual(yield* settings.get("found"), Option.some(1))
+    })))
 
   law("a task sees classes, and what it gives is kept", () =>
     withObjects(Effect.gen(function*() {
@@ -77,7 +86,7 @@ const namespaceLaws = ({ layer }: Method): void => {
       // as a proxy that knows no schema would
       const objects = yield* Manager.Objects
       const raw = (yield* objects.namespace({
-        name: "raw, a Settings",
+        name: `raw, a Settings of ${T.module}`,
         initial: undefined
       })) as unknown as Manager.HostedNamespace<
         {
@@ -158,6 +167,36 @@ const schemaLaws = ({ layer }: Method): void => {
       ])
       assert.isTrue(yield* map.remove(new Date(2)))
     })))
+
+  law(
+    "what is encoded to undefined is no value of a map or a list, where that is nothing",
+    () =>
+      withObjects(Effect.gen(function*() {
+        const schema = T.Found
+        const none = Option.none<number>()
+        const map = yield* Manager.map<string, Option.Option<number>>(undefined, { key: Schema.String, value: schema })
+        const list = yield* Manager.list([Option.some(1)], { schema })
+        const refused = [
+          map.set("a", none),
+          map.update("a", T.findsNothing as never),
+          list.push(none),
+          list.update(0, T.findsNothing),
+          Manager.list([none], { schema })
+        ]
+        for (const call of refused) {
+          const reason = reasonOf(yield* Effect.exit(call))
+          assert.strictEqual(reason._tag, "CodecFailed")
+          assert.include(reason.message, "stands for nothing being there")
+        }
+        assert.isFalse(yield* map.has("a"))
+        assert.deepStrictEqual(yield* list.values(), [Option.some(1)])
+        const ref = yield* Manager.ref(none, { schema })
+        assert.deepStrictEqual(yield* ref.get(), none)
+        assert.deepStrictEqual(yield* ref.update(T.findsNothing), none)
+        const plain = yield* Manager.map<string, unknown>()
+        assert.deepStrictEqual(yield* plain.update("a", T.findsNothing as never), none)
+      }))
+  )
 
   law("the payload schema of the other side says it again", () =>
     withObjects(Effect.gen(function*() {

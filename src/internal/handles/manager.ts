@@ -31,6 +31,8 @@ export interface ProxyData {
   readonly spread: ReadonlyArray<string>
   /** The one among others of its kind; undefined for that which the server was started for. */
   readonly object: number | undefined
+  /** In its server: the same for all proxies of what is one and the same there. */
+  readonly identity: number | undefined
   readonly server: Reference
 }
 
@@ -115,14 +117,21 @@ const calls = (): Installed => {
 }
 
 /** Whoever was sent an object and has lost sight of it lets it go, some time later: a worker may live on for long. */
-const unseen = new FinalizationRegistry<() => void>((letGo) => letGo())
+const unseen = new FinalizationRegistry<{ readonly leave: () => void }>(({ leave }) => leave())
 
 /** It is in sight as long as one of its methods is, or one of its calls runs. */
 const holdInSight = (data: ProxyData): object => {
   const token = {}
   const letGo = calls().holdFor(data)
-  unseen.register(token, letGo)
-  householdNow()?.add({ leave: letGo })
+  const household = householdNow()
+  const held = {
+    leave: () => {
+      household?.delete(held)
+      letGo()
+    }
+  }
+  household?.add(held)
+  unseen.register(token, held)
   return token
 }
 

@@ -28,6 +28,7 @@ import { encodePayload, isFailure, notFramed } from "./serialization.ts"
 export interface Callee {
   readonly definition: Definition
   readonly object: number | undefined
+  readonly identity: number | undefined
   /** Waits for a connection where there is none now. */
   readonly link: Effect.Effect<Link, ProcessError>
   /** How others reach it. */
@@ -146,7 +147,7 @@ const askFor = (callee: Callee, name: string, payload: unknown, hosted: Definiti
     return settling(ready, Effect.flatMap(answer, Queue.take)).pipe(
       Effect.catchCause(settle(callee, name, method, link)),
       Effect.tap((leased) => keepHolding(callee, leased, link)),
-      Effect.map(({ object }) => proxyOf({ ...callee, definition: hosted, object }))
+      Effect.map(({ identity, object }) => proxyOf({ ...callee, definition: hosted, object, identity }))
     )
   })
 
@@ -311,7 +312,7 @@ export const callStream = (callee: Callee, name: string, payload: unknown): Stre
 // ---------------------------------------------------------------------------------------------------- proxies
 
 export const proxyOf = (callee: Callee): ProxyHandle => {
-  const { definition: { methods, module, name }, object, server } = callee
+  const { definition: { methods, module, name }, identity, object, server } = callee
   const names = Array.from(methods)
   return makeProxy({
     module,
@@ -320,6 +321,7 @@ export const proxyOf = (callee: Callee): ProxyHandle => {
     streams: names.flatMap(([name, { isStream }]) => isStream ? [name] : []),
     spread: names.flatMap(([name, { isSpread }]) => isSpread ? [name] : []),
     object,
+    identity,
     server
   }, {
     call: (method, payload, isStream) => isStream ? callStream(callee, method, payload) : call(callee, method, payload),

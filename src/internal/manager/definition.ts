@@ -104,6 +104,8 @@ const methodOf = (rpc: Rpc.AnyWithProps): Method => ({
 /** What is sent for an object that stays in the server. */
 export interface Leased {
   readonly object: number
+  /** The same for all objects that are one and the same in the server: it is asked for by name, say. */
+  readonly identity: number
   /** Who holds it by this: whoever has lost its connection comes back as that. */
   readonly holder: number
   /** For so long it may be away. */

@@ -20,7 +20,8 @@ interface Holder {
 }
 
 interface Hosted {
-  readonly service: unknown
+  readonly service: object
+  readonly identity: number
   readonly scope: Scope.Closeable
   readonly holders: Map<number, Holder>
   /** Those that are under way. */
@@ -31,7 +32,7 @@ export interface Objects {
   /** Undefined where nobody holds it any more. */
   readonly find: (object: number) => unknown
   /** What makes it is released with it. It is held by the scope. */
-  readonly put: <E>(make: Effect.Effect<unknown, E, Scope.Scope>) => Effect.Effect<Leased, E, Scope.Scope>
+  readonly put: <E>(make: Effect.Effect<object, E, Scope.Scope>) => Effect.Effect<Leased, E, Scope.Scope>
   /** Held by this scope too. A holder that has lost its connection comes back as what it was. */
   readonly hold: (object: number, holder: number | undefined) => Effect.Effect<Leased, ProcessError, Scope.Scope>
   /** A call of it: this fiber is interrupted when it is dropped, and its client told why. */
@@ -59,6 +60,8 @@ export const isByClient = (exit: Exit.Exit<unknown, unknown>): boolean =>
 export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, Scope.Scope> =>
   Effect.gen(function*() {
     const all = new Map<number, Hosted>()
+    /** What has been put more than once is the same. */
+    const identities = new WeakMap<object, number>()
     const scope = yield* Effect.scope
     // those of a server that was started anew are others: nobody takes one for what they had before
     let last = randomInt(2 ** 47)
@@ -101,7 +104,7 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
         const holder = known ?? ++last
         return enter(hosted, holder).pipe(
           Effect.andThen(Effect.addFinalizer((exit) => leave(object, hosted, holder, exit))),
-          Effect.as({ object, holder, leaseMillis })
+          Effect.as({ object, identity: hosted.identity, holder, leaseMillis })
         )
       }))
 
@@ -126,7 +129,9 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
               (cause) => Scope.close(own, Exit.failCause(cause))
             )
             const object = ++last
-            all.set(object, { service, scope: own, holders: new Map(), calls: new Set() })
+            const identity = identities.get(service) ?? object
+            identities.set(service, identity)
+            all.set(object, { service, identity, scope: own, holders: new Map(), calls: new Set() })
             return yield* Effect.orDie(hold(object, undefined))
           })
         ),

@@ -91,7 +91,7 @@ const callOn = (objects: Objects, open: Open, find: Find, name: string, method: 
     if (isStream) return duringStream(objects, headers, Stream.suspend(() => run() as Stream.Stream<unknown, unknown>)) // it is one
     const answer = duringEffect(objects, headers, Effect.suspend(() => run() as Effect.Effect<unknown, unknown>)) // as above
     if (isHandedOver) return handOver(open, ticketOf(around, headers.ticket), answer as Effect.Effect<Handed>) // it is marked so
-    return hosted === undefined ? answer : whileHeld(objects.put(answer))
+    return hosted === undefined ? answer : whileHeld(objects.put(answer as Effect.Effect<object, unknown>))
   }
 }
 

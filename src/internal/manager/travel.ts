@@ -111,6 +111,7 @@ const callsOf = (data: ProxyData, token: object | undefined): Calls => {
       callee = {
         definition,
         object: data.object,
+        identity: data.identity,
         link: linkTo(data.server),
         server: data.server,
         whyLost: (method) => Effect.succeed(lostCall(definition, method, data.server))

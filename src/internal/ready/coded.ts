@@ -8,7 +8,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import type { ProcessError } from "../../ProcessError.ts"
 import { taskOf } from "../codec/registry.ts"
 import { sameProxy } from "../handles/manager.ts"
-import { coderIfAny } from "./coder.ts"
+import { coderIfAny, present } from "./coder.ts"
 import type { AnySchema, Coder } from "./coder.ts"
 import { codedTask } from "./task.ts"
 
@@ -147,11 +147,17 @@ const updateWith = (raw: Methods, coders: Coders) => (task: object, argument: un
 
 const hasNone = ({ key, value }: Schemas): boolean => key === undefined && value === undefined
 
+const codersOf = (kind: CodedKind, schemas: Schemas, what: string): Coders => {
+  const value = coderIfAny(schemas.value, what)
+  const hasPlaces = schemas.value !== undefined && (kind === "map" || kind === "list")
+  return { key: coderIfAny(schemas.key, what), value: hasPlaces ? present(value, what) : value, what }
+}
+
 /** Where there is no schema it is the proxy itself. */
 export const coded = (kind: CodedKind, proxy: object, schemas: Schemas): object => {
   if (hasNone(schemas)) return proxy
   const what = `Manager.${kind}`
-  const coders: Coders = { key: coderIfAny(schemas.key, what), value: coderIfAny(schemas.value, what), what }
+  const coders = codersOf(kind, schemas, what)
   const raw = proxy as Methods // as its kind has them
   const methods = Object.entries<Signature>(signatures[kind])
     .map(([name, signature]) => [name, called(raw, name, signature, coders)] as const)
@@ -169,7 +175,7 @@ export const encodeFirst = (
 ): Effect.Effect<unknown, ProcessError> => {
   if (hasNone(schemas)) return Effect.succeed(initial)
   const what = `Manager.${kind}`
-  const coders: Coders = { key: coderIfAny(schemas.key, what), value: coderIfAny(schemas.value, what), what }
+  const coders = codersOf(kind, schemas, what)
   const shape = { ref: value, map: entries, list: values, set: values, queue: plain }[kind]
   return shape.encode(coders)(initial)
 }

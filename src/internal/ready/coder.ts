@@ -32,5 +32,20 @@ export const coderOf = (schema: Schema.Constraint, what: string): Coder => {
 
 const asItIs: Coder = { encode: Effect.succeed, decode: Effect.succeed }
 
+/** For places where `undefined` says that nothing is there. */
+export const present = (coder: Coder, what: string): Coder => ({
+  ...coder,
+  encode: (value) =>
+    Effect.flatMap(
+      coder.encode(value),
+      (encoded) =>
+        encoded === undefined ? Effect.fail(codecFailed(what, "payload", encodedToNothing)) : Effect.succeed(encoded)
+    )
+})
+
+const encodedToNothing = new Error(
+  "The schema encodes it to undefined, which stands for nothing being there. Use one that encodes to something else, as null."
+)
+
 export const coderIfAny = (schema: AnySchema | undefined, what: string): Coder =>
   schema === undefined ? asItIs : coderOf(schema, what)

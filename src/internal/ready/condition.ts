@@ -1,6 +1,7 @@
 /**
  * Waiting, under a hosted lock, for others to change what it protects.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Rpc from "effect/rpc/Rpc"
@@ -13,7 +14,7 @@ import { makeConditionObject } from "../hub/condition.ts"
 import type { HubObject } from "../hub/link.ts"
 import { inOneGo } from "../sync/asking.ts"
 import { checkedCount } from "../sync/checks.ts"
-import { holdOf } from "./holding.ts"
+import { holdOf, identityOf } from "./holding.ts"
 import type { Hold, HostedSemaphore } from "./holding.ts"
 import { ask } from "./service.ts"
 import type { Made, ObjectOptions } from "./service.ts"
@@ -92,7 +93,8 @@ export interface HostedCondition {
  * **Details**
  *
  * - Without a `lock` it has a new one, of the same scope. Several conditions may share a lock.
- * - With a `name`, those who give the same one get the same condition, and the same lock where they give none.
+ * - With a `name`, those who give the same one get the same condition, and the same lock where they give none. To give another
+ *   lock is a mistake: a `RangeError` defect.
  *
  * **Laws**
  *
@@ -150,7 +152,7 @@ export const condition = (lock?: HostedSemaphore, options?: ObjectOptions): Made
     const name = options?.name
     const its = lock ??
       (yield* ask<HostedSemaphore>("semaphore", 1, name === undefined ? undefined : { name: `the lock of ${name}` }))
-    return { lock: its, waiters: yield* ask<HostedWaiters>("waiters", undefined, { name }) }
+    return { lock: its, waiters: yield* ask<HostedWaiters>("waiters", identityOf(its), { name }) }
   })
 
 /** For the fiber that holds the lock; anybody else has a bug. */
@@ -184,8 +186,14 @@ const waitHolding = ({ waiters }: HostedCondition, hold: Hold): Effect.Effect<vo
       const [token] = yield* restore(pull)
       yield* hold.giveUp
       const notified = yield* Effect.exit(restore(pull))
-      // a notification is another's at once, not when this fiber has the lock again
-      if (Exit.isFailure(notified)) yield* left
+      if (Exit.isFailure(notified)) {
+        // a notification is another's at once, not when this fiber has the lock again
+        yield* left
+        if (!Cause.hasInterruptsOnly(notified.cause)) {
+          yield* hold.lose(notified.cause)
+          yield* notified
+        }
+      }
       const taken = yield* Effect.exit(hold.take)
       // what the wait failed with says more than what its lock says
       yield* Exit.isFailure(notified) ? notified : taken
@@ -203,8 +211,9 @@ const waitHolding = ({ waiters }: HostedCondition, hold: Hold): Effect.Effect<vo
  *
  * **Details**
  *
- * - The lock is taken again also when the wait is interrupted, or fails: interruption takes until then.
- * - Fails with `Closed` or `WorkerExited` when the server has ended, or the lock or the condition has been let go.
+ * - The lock is taken again also when the wait is interrupted: interruption takes until then.
+ * - Fails with `Closed` or `WorkerExited` when the server has ended, or the lock or the condition has been let go. The lock is
+ *   lost then: what runs under it is interrupted, and fails with the same.
  *
  * **Gotchas**
  *

@@ -11,7 +11,6 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ProcessError } from "../../ProcessError.ts"
 import { proxyData } from "../handles/manager.ts"
-import { show } from "../listener/address.ts"
 
 /**
  * Permits in a server, for `Manager.withPermits` and `Manager.withLock`. Those of a process that died come back.
@@ -20,13 +19,17 @@ import { show } from "../listener/address.ts"
  * @since 0.1.0
  */
 export interface HostedSemaphore {
-  readonly hold: (permits: number) => Stream.Stream<void, ProcessError>
+  /** `held`: so many the asker has already. */
+  readonly hold: (permits: number, held: number) => Stream.Stream<void, ProcessError>
   readonly holdIfAvailable: (permits: number) => Stream.Stream<boolean, ProcessError>
 }
 
 export interface Hold {
   readonly of: unknown
+  readonly permits: number
   readonly giveUp: Effect.Effect<void>
+  /** Whoever has lost the server has lost the permits: what runs under them is interrupted, and fails with this. */
+  readonly lose: (cause: Cause.Cause<ProcessError>) => Effect.Effect<void>
   /** Takes them, at first or again. */
   readonly take: Effect.Effect<void, ProcessError>
   /** Does not wait. Whether it has them. */
@@ -35,14 +38,13 @@ export interface Hold {
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
+const noHolds: ReadonlyArray<Hold> = []
+
 /** What the fibers of this thread hold. A fiber that waits for another one is the same in this: it holds what that does. */
 const holds = new WeakMap<AnyFiber, ReadonlyArray<Hold>>()
 
-/** The same for all proxies of one object. */
-const identityOf = (self: object): unknown => {
-  const data = proxyData(self)
-  return data === undefined ? self : `${show(data.server.address)} ${String(data.object)}`
-}
+/** The same for all proxies of one object: servers begin to count at random. */
+export const identityOf = (self: object): unknown => proxyData(self)?.identity ?? self
 
 /** How this fiber holds it; undefined where it does not. */
 export const holdOf = (self: HostedSemaphore, fiber: AnyFiber): Hold | undefined => {
@@ -50,15 +52,24 @@ export const holdOf = (self: HostedSemaphore, fiber: AnyFiber): Hold | undefined
   return holds.get(fiber)?.findLast((hold) => hold.of === of)
 }
 
+/** So many permits this fiber has. */
+const heldBy = (fiber: AnyFiber, of: unknown): number => {
+  let held = 0
+  for (const hold of holds.get(fiber) ?? noHolds) if (hold.of === of) held += hold.permits
+  return held
+}
+
 const makeHold = (
   self: HostedSemaphore,
   permits: number,
+  outer: AnyFiber,
   scope: Scope.Scope,
   lost: Deferred.Deferred<never, ProcessError>
 ): Hold => {
+  const of = identityOf(self)
   let own: Scope.Closeable | undefined
-  /** Whoever has lost the server has lost the permits. One that lets go of them has not. */
-  const loses = (cause: Cause.Cause<ProcessError>): Effect.Effect<void> =>
+  /** Whoever lets go of them has not lost them. */
+  const lose = (cause: Cause.Cause<ProcessError>): Effect.Effect<void> =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(lost, cause))
   const takeBy = (holding: Stream.Stream<unknown, ProcessError>) =>
     Effect.gen(function*() {
@@ -68,18 +79,18 @@ const makeHold = (
       Effect.Effect<readonly [unknown], ProcessError> // it has no end before it is held
       const [isHeld] = yield* pull
       if (isHeld === false) return false
-      yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), loses), held, { startImmediately: true })
+      yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), lose), held, { startImmediately: true })
       return true
-    }).pipe(Effect.tapCause(loses))
+    }).pipe(Effect.tapCause(lose))
   return {
-    of: identityOf(self),
+    of,
+    permits,
+    lose,
     giveUp: Effect.suspend(() => own === undefined ? Effect.void : Scope.close(own, Exit.void)),
-    take: Effect.asVoid(takeBy(self.hold(permits))),
+    take: Effect.suspend(() => Effect.asVoid(takeBy(self.hold(permits, heldBy(outer, of))))),
     takeIfAvailable: takeBy(self.holdIfAvailable(permits))
   }
 }
-
-const noHolds: ReadonlyArray<Hold> = []
 
 /** Runs it as somebody who holds this, beside what whoever waits for it holds. */
 const asHolder = <A, E, R>(hold: Hold, outer: AnyFiber, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -100,7 +111,7 @@ const using = <A, E, R>(
   Effect.scopedWith((scope) =>
     Effect.withFiber((outer) => {
       const lost = Deferred.makeUnsafe<never, ProcessError>()
-      const hold = makeHold(self, permits, scope, lost)
+      const hold = makeHold(self, permits, outer, scope, lost)
       // a fiber of its own: it is interrupted when the server is lost
       return use(hold, (effect) => Effect.raceFirst(asHolder(hold, outer, effect), Deferred.await(lost)))
     })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import type { Task } from "../../Task.ts"
 import { importDefinitions } from "../codec/imported.ts"
@@ -179,9 +180,11 @@ const typed = (raw: Raw, schema: AnyStruct, name: string): object => {
       `${what} has no attribute ${JSON.stringify(attribute)}: it has ${Object.keys(schema.fields).join(", ")}.`
     )
   }
-  /** An optional attribute that is not there. */
   const read = (attribute: string, encoded: unknown) =>
-    encoded === undefined ? Effect.undefined : coderFor(attribute).decode(encoded)
+    // an optional one that is not there
+    encoded === undefined && SchemaAST.isOptional(schema.fields[attribute]!.ast)
+      ? Effect.undefined
+      : coderFor(attribute).decode(encoded)
   const encodeSome = (values: Attributes) =>
     Effect.map(
       Effect.forEach(Object.entries(values), ([attribute, one]) =>
@@ -279,7 +282,7 @@ export const namespace = <A>(
   Effect.suspend(() => {
     const { module, name, schema } = ownOf(definition)
     // those of another struct are others
-    const shared = options?.name === undefined ? undefined : `${options.name}, a ${name}`
+    const shared = options?.name === undefined ? undefined : `${options.name}, a ${name} of ${module}`
     return Effect.flatMap(coderOf(schema, `namespace "${name}"`).encode(values), (encoded) =>
       Effect.map(
         ask<Raw>("namespace", { module, name, values: encoded } satisfies Initial, { name: shared }),

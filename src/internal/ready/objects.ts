@@ -29,7 +29,7 @@ import { Objects } from "./service.ts"
 import type { Giving, Kind, ObjectsService } from "./service.ts"
 import { NamedTask, runUpdate } from "./task.ts"
 import type { TaskName } from "./task.ts"
-import { aroundUpdates, aroundValues } from "./update.ts"
+import { aroundPlaces, aroundUpdates, aroundValues } from "./update.ts"
 
 // ---------------------------------------------------------------------------------------------------- kinds
 
@@ -90,7 +90,7 @@ const queue = RpcGroup.make(
 )
 
 const semaphore = RpcGroup.make(
-  Rpc.make("hold", { payload: Schema.Number, error, stream: true }),
+  Rpc.make("hold", { payload: Schema.Tuple([Schema.Number, Schema.Number]), error, stream: true }),
   Rpc.make("holdIfAvailable", { payload: Schema.Number, success: Schema.Boolean, error, stream: true })
 )
 
@@ -136,9 +136,9 @@ const makeRef: Make = (initial: unknown) =>
           store(next)
           return before
         }),
-      update: (task: TaskName) => alone(() => runUpdate(task, current, store)),
+      update: (task: TaskName) => alone(() => runUpdate(task, current, store, { hasPlaces: false })),
       updateWith: (task: TaskName, argument: unknown) =>
-        alone(() => runUpdate(task, { value: current, argument }, store))
+        alone(() => runUpdate(task, { value: current, argument }, store, { hasPlaces: false }))
     }
   })
 
@@ -163,7 +163,7 @@ const makeMap: Make = (initial: Iterable<readonly [unknown, unknown]>) =>
       entries: () => now(() => Array.from(all)),
       clear: () => alone(() => all.clear()),
       update: (key: unknown, task: TaskName) =>
-        alone(() => runUpdate(task, all.get(key), (next) => void all.set(key, next)))
+        alone(() => runUpdate(task, all.get(key), (next) => void all.set(key, next), { hasPlaces: true }))
     }
   })
 
@@ -207,7 +207,7 @@ const makeList: Make = (initial: Iterable<unknown>) =>
           if (place < 0) return Effect.undefined
           return runUpdate(task, all[place], (next) => {
             all[place] = next
-          })
+          }, { hasPlaces: true })
         })
     }
   })
@@ -257,6 +257,15 @@ const noSuchShare = (permits: number, count: number): RangeError =>
     `A hosted semaphore of ${permits} permits cannot give ${String(count)}: ask for 1 to ${permits} of them.`
   )
 
+const noMoreOf = (permits: number, count: number, held: number): Error =>
+  new Error(
+    permits === 1
+      ? "Manager.withLock: this fiber holds the lock already, and would wait for itself. It is not reentrant: take it once, " +
+        "around all that needs it."
+      : `Manager.withPermits: this fiber holds ${held} of the ${permits} permits, and would wait for itself to get ` +
+        `${count} more. Take all that it needs at once.`
+  )
+
 /** As long as somebody listens. */
 const lasting = <A>(first: A): Stream.Stream<A> => Stream.concat(Stream.succeed(first), Stream.never)
 
@@ -266,7 +275,11 @@ const makeSemaphore: Make = (permits: number) =>
     const share = (count: number, give: () => Stream.Stream<unknown>): Stream.Stream<unknown> =>
       Number.isInteger(count) && count >= 1 && count <= permits ? give() : Stream.die(noSuchShare(permits, count))
     return {
-      hold: (count: number) => share(count, () => Stream.unwrap(Effect.as(all.takeScoped(count), lasting(undefined)))),
+      hold: (count: number, held: number) =>
+        share(count, () =>
+          held + count > permits
+            ? Stream.die(noMoreOf(permits, count, held))
+            : Stream.unwrap(Effect.as(all.takeScoped(count), lasting(undefined)))),
       holdIfAvailable: (count: number) =>
         share(count, () =>
           Stream.unwrap(Effect.map(
@@ -288,18 +301,19 @@ const semaphores = { schema: hosted("semaphore", semaphore), make: makeSemaphore
 
 const capacityOf = (capacity: number): string => Number.isFinite(capacity) ? `a capacity of ${capacity}` : "no capacity"
 const permitsOf = (permits: number): string => permits === 1 ? "1 permit" : `${permits} permits`
+const lockOf = (identity: number): string => `the lock ${identity}`
 const partiesOf = ({ parties }: { readonly parties: number }): string => `${parties} parties`
 
 const kinds = {
   ref: { schema: keeping("ref", ref, aroundValues), make: makeRef },
   map: { schema: keeping("map", map, aroundValues), make: makeMap },
-  list: { schema: keeping("list", list, aroundValues), make: makeList },
+  list: { schema: keeping("list", list, aroundPlaces), make: makeList },
   set: { schema: keeping("set", set), make: makeSet },
   queue: { schema: keeping("queue", queue), make: makeQueue, agreed: capacityOf },
   semaphore: { ...semaphores, agreed: permitsOf },
   lock: semaphores,
   event: { schema: hosted("event", event), make: makeEvent },
-  waiters: { schema: hosted("waiters", waitersGroup), make: () => makeWaiters },
+  waiters: { schema: hosted("waiters", waitersGroup), make: () => makeWaiters, agreed: lockOf },
   barrier: { schema: hosted("barrier", barrierGroup), make: makeHostedBarrier, agreed: partiesOf },
   namespace: { schema: keeping("namespace", namespaceGroup, aroundUpdates), make: makeNamespace },
   pool: { schema: hosted("pool", poolGroup, aroundPool), make: makeHostedPool },
@@ -319,7 +333,9 @@ export const objectsGroup = RpcGroup.make(
 
 const doNotAgree = (kind: Kind, name: string, first: string, wanted: string): RangeError =>
   new RangeError(
-    `Manager.${kind}: "${name}" has ${first}, and was asked for with ${wanted}. Say the same wherever it is asked for, or ` +
+    `Manager.${
+      kind === "waiters" ? "condition" : kind
+    }: "${name}" has ${first}, and was asked for with ${wanted}. Say the same wherever it is asked for, or ` +
       "give it another name."
   )
 

@@ -8,7 +8,7 @@ import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
 import { importDefinitions } from "../codec/imported.ts"
 import { findTask, taskOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
-import { coderIfAny, coderOf } from "./coder.ts"
+import { coderIfAny, coderOf, present } from "./coder.ts"
 import { told } from "./failure.ts"
 
 export interface TaskName {
@@ -101,21 +101,23 @@ const inputOf = (definition: TaskDefinition, value: unknown): Effect.Effect<unkn
 
 /**
  * A task of an update: what it gives is stored before anybody hears of it, and crosses as its schema encodes it. An object that
- * keeps its values encoded stores that.
+ * keeps its values encoded stores that; `hasPlaces`: where nothing is there it says `undefined`.
  */
 export const runUpdate = (
   task: TaskName,
   payload: unknown,
-  store: (next: unknown) => void
+  store: (next: unknown) => void,
+  { hasPlaces }: { readonly hasPlaces: boolean }
 ): Effect.Effect<unknown, unknown> =>
   Effect.flatMap(find(task), (definition) => {
-    const given = coderIfAny(definition.success, whatOf(definition))
+    const what = whatOf(definition)
+    const given = coderIfAny(definition.success, what)
     const stored = Effect.tap((next: unknown) => Effect.sync(() => store(next)))
     return task.coded === true
       // it has both: see codedTask
-      ? coderOf(definition.payload!, whatOf(definition)).decode(payload).pipe(
+      ? coderOf(definition.payload!, what).decode(payload).pipe(
         Effect.flatMap((value) => run(definition, value)),
-        Effect.flatMap(given.encode),
+        Effect.flatMap((hasPlaces ? present(given, what) : given).encode),
         stored
       )
       : inputOf(definition, payload).pipe(

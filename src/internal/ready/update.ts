@@ -32,7 +32,12 @@ const around = (read: Read): Around => (method, payload, send) =>
 /** What the task gives belongs to somebody else's schema. */
 export const aroundUpdates: Around = around((_, result) => Effect.succeed(result))
 
-/** What the task gives is what its schema says. Nothing where there was nothing to update. */
-export const aroundValues: Around = around(({ name, success }, result) =>
-  result === undefined ? Effect.undefined : coderIfAny(success, `task "${name}"`).decode(result)
+const decode: Read = ({ name, success }, result) => coderIfAny(success, `task "${name}"`).decode(result)
+
+/** What the task gives is what its schema says. */
+export const aroundValues: Around = around(decode)
+
+/** The same. Nothing where there was nothing to update. */
+export const aroundPlaces: Around = around((task, result) =>
+  result === undefined ? Effect.undefined : decode(task, result)
 )

@@ -11,12 +11,13 @@ const one = Effect.gen(function*() {
   const objects = yield* makeObjects(lease)
   const first = yield* Scope.make()
   let released = 0
-  const make = Effect.acquireRelease(Effect.succeed("it"), () => Effect.sync(() => released++))
+  const it = {}
+  const make = Effect.acquireRelease(Effect.succeed(it), () => Effect.sync(() => released++))
   const { holder, object } = yield* Scope.provide(objects.put(make), first)
   return {
     first,
     holder,
-    isThere: () => objects.find(object) === "it" && released === 0,
+    isThere: () => objects.find(object) === it && released === 0,
     enter: (known: number | undefined) =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
