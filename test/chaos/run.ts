@@ -9,6 +9,7 @@ import { Pool, StartMethod } from "../../src/index.ts"
 import type { ProcessError } from "../../src/index.ts"
 import * as Deque from "../../src/internal/pool/Deque.ts"
 import { engineOf } from "../../src/internal/pool/engine.ts"
+import * as Table from "../../src/internal/pool/Table.ts"
 import { tiny } from "../fixtures/chaos.ts"
 import { carryOut } from "./calls.ts"
 import { deathsOf, judge } from "./laws.ts"
@@ -222,7 +223,7 @@ const showPools = ({ pools }: World): string =>
   Object.entries(pools).map(([name, pool]) => {
     const { jobs, workers, ...state } = engineOf(pool).state
     const shownJobs = Array.from(
-      jobs.values(),
+      Table.valuesOf(jobs),
       ({ blocks, options: { task }, ...job }) => ({ ...job, task, blocks: Deque.size(blocks) })
     )
     const shownWorkers = Array.from(workers.values(), ({ chunks, ...worker }) => ({

@@ -76,7 +76,7 @@ export const runCopy = (host: CopyHost): never => {
   const { channel } = host
   const turns = makeTurns()
   const tasks = new Map<number, KnownTask>()
-  const reports = makeReports(channel, () => true)
+  const reports = makeReports(channel)
   const crossing: Border = { sharesMemory: false }
   let boot: Boot
   let runtime: EffectRuntime
@@ -143,7 +143,6 @@ export const runCopy = (host: CopyHost): never => {
   const runAll = (id: number, task: KnownTask, items: Run["items"], flags: number, ambient: Run["ambient"]): void => {
     task.definition ??= findTask(task.module, task.name)
     const run: Run = { id, task, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 }
-    reports.name(id, task.name)
     while (run.index < items.length) {
       if (!enter(host.progress, id, run.index)) return
       runItem(run)

@@ -20,12 +20,13 @@ import {
   watchIdle
 } from "./lives.ts"
 import type { Chunk, Command, Event, ItemFailure, Job, Options, State, Worker } from "./model.ts"
+import * as Table from "./Table.ts"
 
 export const makeState = (options: Options): State => ({
   options,
   status: "open",
   workers: new Map(),
-  jobs: new Map(),
+  jobs: Table.makeTable(),
   turn: Deque.makeDeque(),
   idle: Deque.makeDeque(),
   bound: new Set(),
@@ -62,14 +63,14 @@ export const transition = (state: State, event: Event, out: Array<Command> = [])
       supply(state, event, out)
       break
     case "Consumed": {
-      const job = state.jobs.get(event.job)
+      const job = Table.get(state.jobs, event.job)
       if (job === undefined) return out
       job.consumed += event.count
       enqueue(state, job)
       break
     }
     case "Interrupted": {
-      const job = state.jobs.get(event.job)
+      const job = Table.get(state.jobs, event.job)
       if (job !== undefined) stop(state, job, out)
       break
     }
@@ -165,7 +166,7 @@ const submit = (
     out.push({ _tag: "Abandoned", job: event.job })
     return false
   }
-  state.jobs.set(event.job, job)
+  Table.set(state.jobs, event.job, job)
   if (handAtOnce(state, job, event, out)) return true
   supply(state, event, out)
   return false
@@ -176,7 +177,7 @@ const supply = (
   { blocks, complete, job: id }: Extract<Event, { readonly _tag: "Submitted" | "Supplied" }>,
   out: Array<Command>
 ): void => {
-  const job = state.jobs.get(id)
+  const job = Table.get(state.jobs, id)
   if (job === undefined || job.stopped) return
   job.pulling = false
   for (const block of blocks) {
@@ -191,7 +192,7 @@ const supply = (
 
 const settleWhenDone = (state: State, job: Job, out: Array<Command>): boolean => {
   const done = job.stopped ? job.cancelling === 0 : job.complete && job.settled === job.supplied
-  if (done && state.jobs.delete(job.id)) out.push({ _tag: "Settled", job: job.id })
+  if (done && Table.remove(state.jobs, job.id)) out.push({ _tag: "Settled", job: job.id })
   return done
 }
 
@@ -422,7 +423,7 @@ const exited = (
     return end(state, out)
   }
   const heir = leave(state, worker, out)
-  for (const job of state.jobs.values()) {
+  for (const job of Table.valuesOf(state.jobs)) {
     if (job.worker !== worker.id || job.stopped) continue
     job.worker = heir
     if (heir === undefined) failWaiting(state, job, worker.id, event.detail, out)
@@ -489,11 +490,11 @@ const returnChunk = (
 const end = (state: State, out: Array<Command>): void => {
   const before = state.status
   state.status = "ended"
-  for (const job of state.jobs.values()) {
+  for (const job of Table.valuesOf(state.jobs)) {
     job.stopped = true
     out.push({ _tag: "Abandoned", job: job.id })
   }
-  state.jobs.clear()
+  Table.clear(state.jobs)
   Deque.clear(state.turn)
   Deque.clear(state.idle)
   state.bound.clear()

@@ -22,6 +22,7 @@ import { makeEar } from "../start/observed.ts"
 import type { Self } from "../start/tree.ts"
 import { begin, makeState, transition } from "./dispatcher.ts"
 import type { Block, Chunk, Command, Event, ItemFailure, JobOptions, State } from "./model.ts"
+import * as Table from "./Table.ts"
 import { addTime, makeTimes } from "./times.ts"
 import type { Times } from "./times.ts"
 import { askRunning, clearTimer, clearTimers, makeWorker, sendCancel, sendChunk } from "./worker.ts"
@@ -69,7 +70,7 @@ export interface Engine {
   /** The time of items and of idle workers: an inline child lives in that of the program. */
   readonly after: typeof after
   readonly workers: Map<number, Worker>
-  readonly sinks: Map<number, Sink>
+  readonly sinks: Table.Table<Sink>
   readonly definitions: Array<TaskDefinition>
   readonly tasks: Map<string, number>
   readonly numbers: WeakMap<TaskDefinition, number>
@@ -108,7 +109,7 @@ export const makeEngine = (options: EngineOptions): Engine => ({
   state: makeState(options),
   after: options.launcher.name === "inline" ? afterInClock(options.context) : after,
   workers: new Map(),
-  sinks: new Map(),
+  sinks: Table.makeTable(),
   definitions: [],
   tasks: new Map(),
   numbers: new WeakMap(),
@@ -207,28 +208,28 @@ export const placeOf = (engine: Engine, { module, name }: TaskDefinition, worker
 const perform = (engine: Engine, command: Command): void => {
   switch (command._tag) {
     case "Deliver":
-      return engine.sinks.get(command.job)?.onValues(
+      return Table.get(engine.sinks, command.job)?.onValues(
         command.first,
         command.values,
         command.marked,
         command.worker
       )
     case "DeliverFailure":
-      return engine.sinks.get(command.job)?.onFailure(command.index, command.failure, command.worker)
+      return Table.get(engine.sinks, command.job)?.onFailure(command.index, command.failure, command.worker)
     case "Settled": {
-      const sink = engine.sinks.get(command.job)
-      engine.sinks.delete(command.job)
+      const sink = Table.get(engine.sinks, command.job)
+      Table.remove(engine.sinks, command.job)
       return sink?.onSettled()
     }
     case "Abandoned": {
-      const sink = engine.sinks.get(command.job)
-      engine.sinks.delete(command.job)
+      const sink = Table.get(engine.sinks, command.job)
+      Table.remove(engine.sinks, command.job)
       return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed:"))
     }
     case "Send":
       return send(engine, command.worker, command.chunk)
     case "Pull":
-      return engine.sinks.get(command.job)?.onPull(command.count)
+      return Table.get(engine.sinks, command.job)?.onPull(command.count)
     case "Launch":
       return launch(engine, command.worker)
     case "Broken":
@@ -397,7 +398,7 @@ const addSuccesses = (
 /** That of the call whose run it is; of one that has ended, and outside of runs, the pool's. */
 const contextOfRun = (engine: Engine, worker: number, run: number): Context.Context<never> => {
   const chunk = engine.state.workers.get(worker)?.chunks.find((one) => one.run === run)
-  return (chunk === undefined ? undefined : engine.sinks.get(chunk.job.id)?.context) ?? engine.options.context
+  return (chunk === undefined ? undefined : Table.get(engine.sinks, chunk.job.id)?.context) ?? engine.options.context
 }
 
 /** A result that nobody takes any more may hold what somebody waits for. */
@@ -516,7 +517,7 @@ export const submit = (
   complete: boolean
 ): number => {
   const job = engine.nextJob++
-  engine.sinks.set(job, sink)
+  Table.set(engine.sinks, job, sink)
   dispatch(engine, { _tag: "Submitted", job, options, blocks, complete })
   return job
 }
@@ -524,10 +525,10 @@ export const submit = (
 /** Completes when nothing of the job runs any more. */
 export const interruptJob = (engine: Engine, job: number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    const sink = engine.sinks.get(job)
+    const sink = Table.get(engine.sinks, job)
     if (sink === undefined) return resume(Effect.void)
     const done = (): void => resume(Effect.void)
-    engine.sinks.set(job, {
+    Table.set(engine.sinks, job, {
       context: sink.context,
       onValues: () => {},
       onFailure: () => {},

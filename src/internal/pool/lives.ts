@@ -3,6 +3,7 @@
  * nobody needs is let go, and comes back when it is needed.
  */
 import type { Chunk, Command, Job, State, Worker } from "./model.ts"
+import * as Table from "./Table.ts"
 
 /** Launches a worker; its number. */
 export const addWorker = (state: State, out: Array<Command>, predecessor?: Worker): number => {
@@ -189,7 +190,7 @@ export const grow = (state: State, offered: (job: Job) => number, out: Array<Com
   const { places, starting } = freePlaces(state)
   if (places <= 0) return
   let waiting = 0
-  for (const job of state.jobs.values()) {
+  for (const job of Table.valuesOf(state.jobs)) {
     waiting += offered(job)
     if (waiting - starting >= places) break
   }

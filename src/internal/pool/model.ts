@@ -5,6 +5,7 @@ import type { Given } from "../handles/handle.ts"
 import type { Ambient } from "../protocol/messages.ts"
 import type { LastItem } from "../protocol/progress.ts"
 import type * as Deque from "./Deque.ts"
+import type { Table } from "./Table.ts"
 
 /** Consecutive items of a job, as they came from the caller: encoded. */
 export interface Block {
@@ -142,7 +143,7 @@ export interface State {
   readonly options: Options
   status: "open" | "closing" | "ended"
   readonly workers: Map<number, Worker>
-  readonly jobs: Map<number, Job>
+  readonly jobs: Table<Job>
   /** Jobs with waiting items, taken in turn. */
   readonly turn: Deque.Deque<Job>
   /** Those whose next item goes to an idle worker only, and those that are for one worker. */

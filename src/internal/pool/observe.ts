@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Engine } from "./engine.ts"
 import type { State } from "./model.ts"
+import * as Table from "./Table.ts"
 import { addTimes, boundaries, histogramOf, makeTimes } from "./times.ts"
 import type { Times } from "./times.ts"
 import type { Worker } from "./worker.ts"
@@ -26,7 +27,7 @@ export interface Counts {
 export const countsOf = ({ completed, failed, jobs, killed, restarts, workers }: State): Counts => {
   let queued = 0
   let running = 0
-  for (const job of jobs.values()) queued += job.waiting
+  for (const job of Table.valuesOf(jobs)) queued += job.waiting
   for (const { chunks, items } of workers.values()) {
     const busy = chunks.length > 0 ? 1 : 0
     running += busy

@@ -130,12 +130,15 @@ const copyOf = (item: object): unknown => {
 
 export const sendCancel = (worker: Worker, run: number): void => collect(worker, [Kind.Cancel, run])
 
+const nothingMoves: ReadonlyMap<ToChild, Array<ArrayBuffer>> = new Map()
+
 const flush = (worker: Worker): void => {
   const { child, outbox, refused } = worker
-  const moving = new Map(worker.moving)
+  const moving = worker.moving.size === 0 ? nothingMoves : new Map(worker.moving)
   worker.outbox = []
-  worker.moving.clear()
-  worker.posting.clear()
+  // clearing makes anew what is empty, too
+  if (worker.moving.size > 0) worker.moving.clear()
+  if (worker.posting.size > 0) worker.posting.clear()
   if (child === undefined || child.status() !== undefined) return // its chunks go back to their jobs
   try {
     if (moving.size === 0) child.channel.post(outbox)

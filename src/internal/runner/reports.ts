@@ -30,8 +30,6 @@ export interface Reports {
   readonly announce: (run: Run, now: number, since: number) => boolean
   /** These buffers move with the next post. */
   readonly move: (buffers: ReadonlyArray<ArrayBuffer>) => void
-  /** For the messages about a run's outcomes. */
-  readonly name: (run: number, task: string) => void
   /** Something has failed, or was cancelled. */
   readonly fail: () => void
   readonly hasFailed: () => boolean
@@ -79,9 +77,8 @@ const shorten = (message: Hearsay, why: string): ToParent | undefined => {
   return undefined
 }
 
-/** `isIdle`: nothing of what was named can be reported any more. */
-export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => boolean): Reports => {
-  /** The task of each run that has something unreported, for messages. */
+export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
+  /** The task of each run of which something in the outbox may be refused, for messages. */
   const names = new Map<number, string>()
   let outbox: Array<ToParent> = []
   let transfers: Array<ArrayBuffer> = []
@@ -108,7 +105,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
       if (messages.length === 1) postOne(messages[0]!, moved, cause)
       else for (const message of messages) postSafely(message, moved)
     }
-    if (isIdle()) names.clear()
+    if (names.size > 0) names.clear()
   }
 
   /** Results that are all numbers become one block. */
@@ -169,6 +166,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
         marked = prepared.marked
         value = isCheap(run) ? snapshot(prepared.value) : prepared.value
         if (value === prepared.value) loose = true
+        names.set(run.id, run.task.name)
       } catch (cause) {
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
       }
@@ -200,6 +198,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
   const reportFailure = (run: Run, failure: EncodedFailure, millis = 0): void => {
     hasFailed = true
     loose = true
+    names.set(run.id, run.task.name)
     outbox.push([Kind.Failure, run.id, run.index, failure, millis])
     run.index = (run.flags & flagFailFast) !== 0 ? run.items.length : run.index + 1
   }
@@ -241,7 +240,6 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isIdle: () => b
       // processes are sent copies: nothing moves
       if (channel.transfers) transfers.push(...buffers)
     },
-    name: (run, task) => void names.set(run, task),
     fail: () => {
       hasFailed = true
     },

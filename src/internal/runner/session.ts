@@ -65,7 +65,7 @@ export const startSession = (host: SessionHost): Session => {
   const { channel } = host
   const tasks = new Map<number, KnownTask>()
   const queue: Array<Run> = []
-  const reports = makeReports(channel, () => queue.length === 0)
+  const reports = makeReports(channel)
   let stretchBegan = 0
   let boot: Boot | undefined
   let effects: EffectRuntime | undefined
@@ -303,7 +303,6 @@ export const startSession = (host: SessionHost): Session => {
   }
 
   const add = (id: number, task: KnownTask, items: Run["items"], flags: number, ambient: Run["ambient"]): void => {
-    reports.name(id, task.name)
     queue.push({ id, task, items, flags, ambient, index: 0, cancelled: false, beganAt: 0 })
   }
 

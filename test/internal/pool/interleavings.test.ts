@@ -3,6 +3,7 @@
  * workers that come and go.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Table from "../../../src/internal/pool/Table.ts"
 import { act, enabled } from "./actions.ts"
 import type { Action } from "./actions.ts"
 import { finish } from "./drive.ts"
@@ -76,7 +77,7 @@ const keyOf = (world: World): string => {
     [world.returns, world.outgrows, world.rests, reserved, sharedFirst],
     turn.items.slice(turn.head).map((job) => job?.id),
     idle.items.slice(idle.head).map((job) => job?.id),
-    Array.from(jobs.values(), ({ blocks, cancelling, queued }) => [
+    Array.from(Table.valuesOf(jobs), ({ blocks, cancelling, queued }) => [
       cancelling,
       queued,
       blocks.items.slice(blocks.head).map((waiting) => [waiting!.block, waiting!.offset])

@@ -5,6 +5,7 @@
 import * as Deque from "../../../src/internal/pool/Deque.ts"
 import { maxChunkBytes } from "../../../src/internal/pool/chunking.ts"
 import type { Chunk, Command, Event } from "../../../src/internal/pool/model.ts"
+import * as Table from "../../../src/internal/pool/Table.ts"
 import {
   afterwards,
   dismissed,
@@ -522,9 +523,9 @@ const afterJob = (world: World, job: SimJob): void => {
   hold(world, world.pool !== "ended", "a job that is pending when its pool ends is abandoned")
   if (job.phase === "live") {
     hold(world, !job.complete || !isAnswered(job), "a job is over when each of its items has an outcome")
-    hold(world, world.state.jobs.get(job.id)?.waiting === job.supplied - job.handed, "what waits is counted")
+    hold(world, Table.get(world.state.jobs, job.id)?.waiting === job.supplied - job.handed, "what waits is counted")
   } else {
-    const blocks = world.state.jobs.get(job.id)?.blocks
+    const blocks = Table.get(world.state.jobs, job.id)?.blocks
     hold(world, blocks !== undefined && Deque.size(blocks) === 0, "a stopped job keeps no payload alive")
     hold(world, !job.runs.every(({ proven }) => proven), "a stopped job is over when nothing of it runs")
     hold(world, job.runs.every(({ cancelled }) => cancelled), "what runs of a stopped job is cancelled")

@@ -2,12 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Engine } from "../../../src/internal/pool/engine.ts"
+import type { Job } from "../../../src/internal/pool/model.ts"
 import { readings } from "../../../src/internal/pool/progress.ts"
 import type { Progress } from "../../../src/internal/pool/progress.ts"
+import * as Table from "../../../src/internal/pool/Table.ts"
 
 /** What the readings look at of a pool. */
 const makePool = () => {
-  const state = { completed: 0, failed: 0, restarts: 0, killed: 0, jobs: new Map(), workers: new Map() }
+  const state = { completed: 0, failed: 0, restarts: 0, killed: 0, jobs: Table.makeTable<Job>(), workers: new Map() }
   const pool = { state, ended: false, listeners: new Set<() => void>() }
   const tell = (): void => {
     for (const listener of pool.listeners) listener()

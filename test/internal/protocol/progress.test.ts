@@ -34,7 +34,10 @@ describe("the word in which a child notes what it runs", () => {
       const { enter } = require(module)
       let run = 0
       parentPort.postMessage("begins")
-      while (enter(progress, run)) run++
+      while (enter(progress, run)) {
+        for (let i = 0; i < 2000; i++); // long enough for a parent that looks and acts
+        run++
+      }
       parentPort.postMessage(run)
     `
     const module = new URL("../../../src/internal/protocol/progress.ts", import.meta.url).pathname
