@@ -1,7 +1,7 @@
 import type { Contender, Workload } from "./harness.ts"
 import { manager } from "./orders.ts"
 
-const calls = 5000
+const calls = 30_000
 const python = "Python, `Manager`"
 const bare = "bare effect/rpc over a unix socket"
 

@@ -510,6 +510,7 @@ const start = Effect.fnUntraced(function*({ definition, task }: Internals, optio
     object: undefined,
     identity: undefined,
     link: Effect.succeed(link),
+    linkNow: () => link,
     server: reference,
     whyLost: (method) => whyServerLost(definition, server, method, lostCall(definition, method, reference))
   }
@@ -613,7 +614,7 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
   const terms = checkedTerms(options, what)
   const wish = { address, terms, deadlineMillis: checkedDeadline(options.deadline, what), what }
   const silenceMillis = timeMillisOr("Manager.connect: silenceTimeout", options.silenceTimeout, usualSilenceMillis)
-  const { link } = yield* makeWay(wish, options.schedule, silenceMillis)
+  const { link, linkNow } = yield* makeWay(wish, options.schedule, silenceMillis)
   yield* Effect.flatMap(link, (first) => first.clientOf(definition))
   const reference: Reference = { address, key: terms.key, limit: terms.limit }
   return proxyOf({
@@ -621,6 +622,7 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
     object: undefined,
     identity: undefined,
     link,
+    linkNow,
     server: reference,
     whyLost: (method) => Effect.succeed(lostCall(definition, method, reference))
   })

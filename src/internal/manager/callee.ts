@@ -31,8 +31,12 @@ export interface Callee {
   readonly identity: number | undefined
   /** Waits for a connection where there is none now. */
   readonly link: Effect.Effect<Link, ProcessError>
+  /** The connection that is there now: a call that need not wait takes fewer steps. */
+  readonly linkNow: () => Link | undefined
   /** How others reach it. */
   readonly server: Reference
+  /** What is alive as long as this, or a call of it, is: the object is held for so long. */
+  readonly token?: object | undefined
   /** Why a call has lost its connection. */
   readonly whyLost: (method: string) => Effect.Effect<ProcessError>
 }
@@ -89,15 +93,32 @@ const living = (callee: Callee, name: string): Effect.Effect<Link, ProcessError>
     (link) => link.isLost() ? Effect.flatMap(callee.whyLost(name), Effect.fail) : Effect.succeed(link)
   )
 
-/** Fails as its method may. */
-const begin = (callee: Callee, name: string, payload: unknown): Effect.Effect<Ready, ProcessError> =>
-  Effect.flatMap(
-    living(callee, name),
-    (link) =>
-      Effect.flatMap(link.clientOf(callee.definition), (client) => prepared(callee, name, payload, link, client))
-  ).pipe(
-    Effect.catchIf(() => !methodOf(callee, name).admits, Effect.die)
-  )
+const failAs = ({ admits }: Method, error: ProcessError): Effect.Effect<never, ProcessError> =>
+  admits ? Effect.fail(error) : Effect.die(error)
+
+/** Does something with a call that is ready, or fails as its method may. */
+const begin = <A, E, R>(
+  callee: Callee,
+  name: string,
+  payload: unknown,
+  then: (ready: Ready) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ProcessError, R> => {
+  const method = methodOf(callee, name)
+  const go = (link: Link, client: Client): Effect.Effect<A, E | ProcessError, R> => {
+    const ready = prepared(callee, name, payload, link, client)
+    return isFailure(ready) ? failAs(method, ready) : then(ready)
+  }
+  return Effect.suspend(() => {
+    const link = callee.linkNow()
+    const client = link === undefined || link.isLost() ? undefined : link.clientNow(callee.definition)
+    if (client !== undefined) return go(link!, client)
+    return living(callee, name).pipe(
+      Effect.flatMap((link) => Effect.map(link.clientOf(callee.definition), (client) => ({ link, client }))),
+      Effect.catch((error) => failAs(method, error)),
+      Effect.flatMap(({ client, link }) => go(link, client))
+    )
+  })
+}
 
 const mayNotMove = (what: string): ProcessError =>
   new ProcessError({
@@ -115,16 +136,14 @@ const prepared = (
   payload: unknown,
   link: Link,
   client: Client
-): Effect.Effect<Ready, ProcessError> => {
+): Ready | ProcessError => {
   const given: Array<Given> = []
   const crossed = encodePayload(methodOf(callee, name).payload, payload, link.border, given)
   if (callee.definition.keeps && given.length > 0) {
     restoreAll(given)
-    return Effect.fail(mayNotMove(nameOf(callee, name)))
+    return mayNotMove(nameOf(callee, name))
   }
-  return isFailure(crossed)
-    ? Effect.fail(named(crossed, nameOf(callee, name)))
-    : Effect.succeed({ client, link, crossed, given })
+  return isFailure(crossed) ? named(crossed, nameOf(callee, name)) : { client, link, crossed, given }
 }
 
 /** What was in a payload that never left is as it was; nobody has opened that of a call that has failed, if it was not opened. */
@@ -139,7 +158,7 @@ const settling = <A, E, R>({ given }: Ready, answer: Effect.Effect<A, E, R>): Ef
 
 /** The object stays as long as the scope in which it is asked for. */
 const askFor = (callee: Callee, name: string, payload: unknown, hosted: Definition) =>
-  Effect.flatMap(begin(callee, name, payload), (ready) => {
+  begin(callee, name, payload, (ready) => {
     const { client, crossed, link } = ready
     const method = methodOf(callee, name)
     const answer = client(method.tag, crossed, { ...headersOf(callee), asQueue: true }) as //
@@ -247,7 +266,7 @@ let lastTicket = 0
 
 /** Its end of the stream says that it has the value, in the step in which it goes on with it: so who gives up retracts first. */
 const receive = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown> =>
-  Effect.flatMap(begin(callee, name, payload), (ready) => {
+  begin(callee, name, payload, (ready) => {
     const { client, crossed, link } = ready
     const method = methodOf(callee, name)
     const ticket = ++lastTicket
@@ -279,31 +298,37 @@ const plainCall = (callee: Callee, name: string, payload: unknown): Effect.Effec
   const method = methodOf(callee, name)
   if (method.isHandedOver) return receive(callee, name, payload)
   if (method.hosted !== undefined) return askFor(callee, name, payload, method.hosted)
-  return Effect.flatMap(begin(callee, name, payload), (ready) => {
+  return begin(callee, name, payload, (ready) => {
     const answer = ready.client(method.tag, ready.crossed, headersOf(callee)) as Effect.Effect<unknown, unknown> // it is no stream
     return Effect.catchCause(settling(ready, answer), settle(callee, name, method, ready.link))
   })
 }
 
 const plainStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
-  Stream.unwrap(Effect.map(begin(callee, name, payload), ({ client, crossed, given, link }) => {
-    const method = methodOf(callee, name)
-    const answer = client(method.tag, crossed, headersOf(callee)) as Stream.Stream<unknown, unknown> // it is one
-    const settled = given.length === 0 ? answer : Stream.onExit(answer, (exit) =>
-      Effect.sync(() => {
-        if (Exit.isFailure(exit)) settleGiven(given, exit.cause)
-      }))
-    return Stream.catchCause(settled, (cause) => Stream.fromEffect(settle(callee, name, method, link)(cause)))
-  }))
+  Stream.unwrap(begin(callee, name, payload, (ready) =>
+    Effect.sync(() => {
+      const { client, crossed, given, link } = ready
+      const method = methodOf(callee, name)
+      const answer = client(method.tag, crossed, headersOf(callee)) as Stream.Stream<unknown, unknown> // it is one
+      const settled = given.length === 0 ? answer : Stream.onExit(answer, (exit) =>
+        Effect.sync(() => {
+          if (Exit.isFailure(exit)) settleGiven(given, exit.cause)
+        }))
+      return Stream.catchCause(settled, (cause) => Stream.fromEffect(settle(callee, name, method, link)(cause)))
+    })))
 
 const sendFrom = (callee: Callee): Send => ({
   effect: (method, payload) => plainCall(callee, method, payload) as Effect.Effect<unknown, unknown>, // it gives no object
   stream: (method, payload) => plainStream(callee, method, payload)
 })
 
-export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> =>
-  callee.definition.around?.(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
-    plainCall(callee, name, payload)
+export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
+  const { around } = callee.definition
+  return around === undefined
+    ? plainCall(callee, name, payload)
+    : around(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
+      plainCall(callee, name, payload)
+}
 
 export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
   callee.definition.around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one

@@ -124,6 +124,8 @@ export const lostCall = ({ name }: Definition, method: string, reference: Pick<R
 /** Calls that come while there is no connection wait for the next one. */
 export interface Way {
   readonly link: Effect.Effect<Link, ProcessError>
+  /** The connection that is there now. */
+  readonly linkNow: () => Link | undefined
 }
 
 /** It fails where the first connection does; `again` says when, and how often, it is tried after that. */
@@ -176,6 +178,7 @@ export const makeWay = (
     )
     const isSpent = (exit: Exit.Exit<Link, ProcessError>): boolean => Exit.isFailure(exit) || exit.value.isLost()
     return {
+      linkNow: () => !isOver && outcome !== undefined && Exit.isSuccess(outcome) ? outcome.value : undefined,
       link: Effect.suspend(() => {
         if (isOver) return Effect.fail(overOf(wish))
         return Deferred.await(outcome !== undefined && isSpent(outcome) ? begin() : current)

@@ -3,6 +3,7 @@
  */
 import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
@@ -32,6 +33,8 @@ export interface Link {
   readonly whenLost: (callback: () => void) => () => void
   /** Fails where the server has no such methods. */
   readonly clientOf: (definition: Called) => Effect.Effect<Client, ProcessError>
+  /** The same, where it has been made. */
+  readonly clientNow: (definition: Called) => Client | undefined
   /** What goes through it. */
   readonly border: Border
   /** Another one when the server was started anew. */
@@ -81,10 +84,10 @@ const forsaking = (protocol: RpcClient.Protocol["Service"]): RpcClient.Protocol[
       if (message._tag === "Interrupt") awaited.delete(message.requestId)
       if (message._tag !== "Request") return protocol.send(id, message, transferables)
       awaited.add(message.id)
-      return Effect.onError(
-        protocol.send(id, message, transferables),
-        () => Effect.sync(() => awaited.delete(message.id))
-      )
+      return Effect.onExitPrimitive(protocol.send(id, message, transferables), (exit) => {
+        if (Exit.isFailure(exit)) awaited.delete(message.id)
+        return undefined
+      })
     },
     run: (id, hear) =>
       protocol.run(id, (message) => {
@@ -160,6 +163,7 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
           ? Effect.andThen(checkFit(definition, terms), makeClient(definition))
           : Effect.succeed(known)
       },
+      clientNow: (definition) => clients.get(definition),
       border: borderOf(isToOthers),
       server: terms.presence.server
     }

@@ -105,7 +105,7 @@ export const notFramed = (what: string, phase: "payload" | "success", cause: unk
   return new ProcessError({ reason: new MessageTooLarge({ size, limit, message }) })
 }
 
-export const isFailure = (encoded: Crossed | ProcessError): encoded is ProcessError => encoded instanceof ProcessError
+export const isFailure = <A>(made: A | ProcessError): made is ProcessError => made instanceof ProcessError
 
 // ---------------------------------------------------------------------------------------------------- outcomes
 

@@ -24,15 +24,19 @@ import { nameOf, objectsOf } from "./served.ts"
 
 // ---------------------------------------------------------------------------------------------------- connections
 
-type Shared = Deferred.Deferred<Link, ProcessError>
+interface Shared {
+  readonly coming: Deferred.Deferred<Link, ProcessError>
+  /** When it has come. */
+  link: Link | undefined
+}
 
 const links = perThread("manager links", () => new Map<string, Shared>())
 
 /** A link of this process, for proxies that come back to it. It is forgotten when it is lost. */
 export const shareLink = (reference: Reference, link: Link): void => {
   const name = nameOf(reference)
-  const shared: Shared = Deferred.makeUnsafe()
-  Deferred.doneUnsafe(shared, Exit.succeed(link))
+  const shared: Shared = { coming: Deferred.makeUnsafe(), link }
+  Deferred.doneUnsafe(shared.coming, Exit.succeed(link))
   links.set(name, shared)
   link.whenLost(() => {
     if (links.get(name) === shared) links.delete(name)
@@ -43,7 +47,7 @@ const options: LinkOptions = { keepsAlive: false, silenceMillis: usualSilenceMil
 
 const connect = (reference: Reference): Shared => {
   const name = nameOf(reference)
-  const shared: Shared = Deferred.makeUnsafe()
+  const shared: Shared = { coming: Deferred.makeUnsafe(), link: undefined }
   links.set(name, shared)
   const scope = Scope.makeUnsafe()
   const forget = (): void => {
@@ -53,16 +57,25 @@ const connect = (reference: Reference): Shared => {
   // a fiber of its own: whoever calls first may be interrupted
   Effect.runFork(Effect.onExit(linkIn(scope, wishFor(reference, "Manager"), options), (exit) =>
     Effect.sync(() => {
-      if (Exit.isSuccess(exit)) exit.value.whenLost(forget)
-      else forget()
-      Deferred.doneUnsafe(shared, exit)
+      if (Exit.isSuccess(exit)) {
+        shared.link = exit.value
+        exit.value.whenLost(forget)
+      } else {
+        forget()
+      }
+      Deferred.doneUnsafe(shared.coming, exit)
     })))
   return shared
 }
 
 export const linkTo = (reference: Reference): Effect.Effect<Link, ProcessError> => {
   const name = nameOf(reference)
-  return Effect.suspend(() => Deferred.await(links.get(name) ?? connect(reference)))
+  return Effect.suspend(() => Deferred.await((links.get(name) ?? connect(reference)).coming))
+}
+
+const linkNowTo = (reference: Reference): () => Link | undefined => {
+  const name = nameOf(reference)
+  return () => links.get(name)?.link
 }
 
 // ---------------------------------------------------------------------------------------------------- definitions
@@ -96,14 +109,6 @@ const definitionOf = (data: ProxyData): Effect.Effect<Definition> =>
     )
   })
 
-/** While something refers to it, or a call runs, its object is held. */
-const keeping = (token: object | undefined) => ({
-  call: (effect: Effect.Effect<unknown, unknown, Scope.Scope>) =>
-    token === undefined ? effect : Effect.ensuring(effect, Effect.sync(() => void token)),
-  stream: (stream: Stream.Stream<unknown, unknown>) =>
-    token === undefined ? stream : Stream.ensuring(stream, Effect.sync(() => void token))
-})
-
 const callsOf = (data: ProxyData, token: object | undefined): Calls => {
   let callee: Callee | undefined
   const find = Effect.suspend(() =>
@@ -113,18 +118,20 @@ const callsOf = (data: ProxyData, token: object | undefined): Calls => {
         object: data.object,
         identity: data.identity,
         link: linkTo(data.server),
+        linkNow: linkNowTo(data.server),
         server: data.server,
+        token,
         whyLost: (method) => Effect.succeed(lostCall(definition, method, data.server))
       })
   )
-  const keep = keeping(token)
   return {
     call: (method, payload, isStream) =>
       isStream
-        ? keep.stream(Stream.unwrap(Effect.map(find, (callee) => callStream(callee, method, payload))))
-        : keep.call(Effect.flatMap(find, (callee) => call(callee, method, payload))),
-    hold: () =>
-      data.object === undefined ? Effect.void : keep.call(Effect.flatMap(find, (callee) => hold(callee, data.object!)))
+        ? Stream.unwrap(Effect.map(find, (callee) => callStream(callee, method, payload)))
+        : callee === undefined
+        ? Effect.flatMap(find, (callee) => call(callee, method, payload))
+        : call(callee, method, payload),
+    hold: () => data.object === undefined ? Effect.void : Effect.flatMap(find, (callee) => hold(callee, data.object!))
   }
 }
 
