@@ -7,6 +7,7 @@ import { Pool, Process } from "../../src/index.ts"
 import * as O from "../fixtures/observed.ts"
 import * as T from "../fixtures/tasks.ts"
 import { numbers } from "./assertions.ts"
+import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
@@ -394,6 +395,34 @@ export const suite = ({ claims, layer, name }: Method): void => {
             )
           }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
       )
+
+      law("metrics tell what waits, what runs and what was killed", () =>
+        Effect.gen(function*() {
+          const events = yield* makeEvents
+          const options = { name: "Gauged", processes: 1, gracePeriod: "50 millis" } as const
+          const pool = yield* Pool.make(options)
+          const valueOf = Effect.fnUntraced(function*(metric: string) {
+            const all = yield* Metric.snapshot
+            const found = all.find(({ attributes, id }) => id === metric && attributes?.["pool"] === "Gauged")
+            const { count, value } = found!.state as { readonly count?: number; readonly value?: number }
+            return value ?? count
+          })
+          const gauges = Effect.all([
+            valueOf("multiprocessing_pool_queued"),
+            valueOf("multiprocessing_pool_running"),
+            valueOf("multiprocessing_pool_workers"),
+            valueOf("multiprocessing_pool_killed")
+          ])
+          assert.deepStrictEqual(yield* gauges, [0, 0, 1, 0])
+          const told = { path: events.path, name: "a" }
+          const busy = yield* Effect.forkChild(Pool.apply(pool, claims.killsBusy ? T.spins : T.waits, told))
+          yield* events.until("a started")
+          const others = yield* Effect.forEach(numbers(3), (i) => Pool.applyAsync(pool, T.square, i))
+          assert.deepStrictEqual(yield* gauges, [3, 1, 1, 0])
+          yield* Fiber.interrupt(busy)
+          yield* Effect.forEach(others, Fiber.join)
+          assert.deepStrictEqual(yield* gauges, [0, 0, 1, claims.killsBusy ? 1 : 0])
+        }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
       law("Pool.progress tells now, whenever something has changed, and at the end", () =>
         Effect.gen(function*() {

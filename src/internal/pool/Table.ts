@@ -84,6 +84,13 @@ export const clear = <A>(self: Table<A>): void => {
   self.values = values
 }
 
+/** In any order. */
+export const forEach = <A>({ keys, values }: Table<A>, f: (value: A) => void): void => {
+  for (let at = 0; at < keys.length; at++) {
+    if (keys[at] !== 0) f(values[at]!)
+  }
+}
+
 /** In the order of their keys. */
 export const valuesOf = <A>({ keys, values }: Table<A>): ReadonlyArray<A> =>
   Array.from(keys.keys())

@@ -27,7 +27,9 @@ export interface Counts {
 export const countsOf = ({ completed, failed, jobs, killed, restarts, workers }: State): Counts => {
   let queued = 0
   let running = 0
-  for (const job of Table.valuesOf(jobs)) queued += job.waiting
+  Table.forEach(jobs, ({ waiting }) => {
+    queued += waiting
+  })
   for (const { chunks, items } of workers.values()) {
     const busy = chunks.length > 0 ? 1 : 0
     running += busy

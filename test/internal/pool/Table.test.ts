@@ -58,6 +58,9 @@ describe("Table", () => {
       for (const [key, value] of model) assert.strictEqual(Table.get(table, key), value)
       assert.isUndefined(Table.get(table, 2 ** 50))
       assert.deepStrictEqual(Table.valuesOf(table), Array.from(model.values()))
+      const some: Array<string> = []
+      Table.forEach(table, (value) => some.push(value))
+      assert.sameMembers(some, Array.from(model.values()))
     })
   }, options)
 

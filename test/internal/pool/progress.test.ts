@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Clock, Duration, Effect, Fiber, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Engine } from "../../../src/internal/pool/engine.ts"
 import type { Job } from "../../../src/internal/pool/model.ts"
-import { readings } from "../../../src/internal/pool/progress.ts"
+import { makeMeter, readings } from "../../../src/internal/pool/progress.ts"
 import type { Progress } from "../../../src/internal/pool/progress.ts"
 import * as Table from "../../../src/internal/pool/Table.ts"
 
@@ -53,6 +53,21 @@ describe("the progress of a pool", () => {
       end()
       yield* TestClock.adjust(100)
       yield* Fiber.join(reader)
+    }))
+
+  it.effect("has a rate, in items a second since it is looked at, and by that the time that is left", () =>
+    Effect.gen(function*() {
+      const { engine, pool } = makePool()
+      const clock = yield* Clock.Clock
+      pool.state.completed = 100 // before
+      const read = makeMeter(engine, clock)
+      assert.deepStrictEqual(read(), { submitted: 0, done: 0, failed: 0, rate: 0, remaining: Option.none() })
+      Table.set(pool.state.jobs, 1, { waiting: 30 } as Job)
+      pool.state.completed += 8
+      pool.state.failed += 2
+      yield* TestClock.adjust("4 seconds")
+      const remaining = Option.some(Duration.seconds(12))
+      assert.deepStrictEqual(read(), { submitted: 40, done: 10, failed: 2, rate: 2.5, remaining })
     }))
 
   it.effect("leaves no listener behind: after a change, at its end, and when nobody reads it any more", () =>

@@ -61,6 +61,19 @@ describe("what goes out to a worker", () => {
     )
   })
 
+  it("is a block of doubles where all items are numbers, which moves; of anything else it is what it was", async () => {
+    const { moved, posts, send } = open()
+    const some = Array.from({ length: 64 }, (_, i) => i / 2 - 8)
+    send(1, some)
+    await Promise.resolve()
+    send(2, some.with(30, undefined as unknown as number))
+    await Promise.resolve()
+    const [numbers, mixed] = posts.flat().flatMap((message) => message[0] === Kind.Run ? [message[3]] : [])
+    assert.deepStrictEqual(numbers, new Float64Array(some))
+    assert.deepStrictEqual(mixed, some.with(30, undefined as unknown as number))
+    assert.deepStrictEqual(moved, [[(numbers as Float64Array<ArrayBuffer>).buffer], []])
+  })
+
   it("says of a run what its call asks for: marks, an early end, announcements for a limit of time, returns", async () => {
     const { posts, worker } = open()
     const asked = [
