@@ -2,7 +2,7 @@
  * Real pools under everything at once: whatever happens to them, every call ends with an outcome of its own, and nothing
  * is left behind.
  *
- * It runs for `CHAOS_SECONDS` (default 10) on each start method. What it does follows from a seed, which a failure names;
+ * It runs for `CHAOS_SECONDS` (default 20) on each start method. What it does follows from a seed, which a failure names;
  * `CHAOS_SEED` gives it back. When things happen is the machine's business: a failure may need several runs of its seed.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -12,7 +12,7 @@ import { calls } from "./chaos/plan.ts"
 import { isEventful, run } from "./chaos/run.ts"
 import type { Outcome } from "./chaos/run.ts"
 
-const seconds = Number(process.env["CHAOS_SECONDS"] ?? 10)
+const seconds = Number(process.env["CHAOS_SECONDS"] ?? 20)
 const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
 
 const mega = 2 ** 20

@@ -16,8 +16,8 @@ import { deathsOf, judge } from "./laws.ts"
 import type { Facts, Method } from "./laws.ts"
 import { calls, makeRandom } from "./plan.ts"
 import type { CallPlan, PoolName } from "./plan.ts"
-import { childPids, leftBehind, look, markOf, memoryInUse, warmUp } from "./surroundings.ts"
-import type { Memory } from "./surroundings.ts"
+import { childPids, grown, leftBehind, look, markOf, memoryInUse, warmUp } from "./surroundings.ts"
+import type { Memory, Surroundings } from "./surroundings.ts"
 
 export interface Options {
   readonly method: Method
@@ -307,13 +307,22 @@ const checkDeaths = (world: World): void => {
   if (blamed.size > crashes) complain(world, `items have failed with ${blamed.size} workers, of which ${crashes} died`)
 }
 
-const play = Effect.fnUntraced(function*(world: World, plans: ReadonlyArray<Plans>, others: ReadonlySet<number>) {
+const play = Effect.fnUntraced(function*(
+  world: World,
+  plans: ReadonlyArray<Plans>,
+  others: ReadonlySet<number>,
+  mark: readonly [string, string]
+) {
   const memory: Array<Memory> = []
+  const rests: Array<Surroundings> = []
   for (const number of [0, 1]) {
     yield* half(world, plans, number, others)
     if (world.wrong.length > 0) return memory
     memory.push(yield* memoryInUse)
+    rests.push(look(mark))
   }
+  const [first, second] = rests
+  for (const what of grown(first!, second!)) complain(world, `in the second half there are more: ${what}`)
   checkDeaths(world)
   return memory
 })
@@ -365,7 +374,7 @@ export const run = (options: Options): Effect.Effect<Outcome> =>
       mayDie: 0
     }
     const plans = Array.from({ length: lanes }, (_, i) => calls(world.seed, i))
-    const memory = yield* play(world, plans, others)
+    const memory = yield* play(world, plans, others, mark)
     const faults = faultsOf(world)
     if (world.wrong.length === 0) yield* endThem(world, plans, scopes)
     // what is pending is somebody's bug: it must not hold up the message

@@ -64,6 +64,15 @@ export const look = (mark: readonly [string, string]): Surroundings => {
   }
 }
 
+/** What a pool may have now and not at another time: workers come and go. One that is lost with each fault is more. */
+const changing = { bodies: 6, children: 6, marked: 6, threads: 24, files: 60 } as const
+
+/** What has grown from one rest to the next, by more than that. */
+export const grown = (before: Surroundings, now: Surroundings): ReadonlyArray<string> =>
+  (Object.keys(changing) as ReadonlyArray<keyof typeof changing>) // it is these
+    .filter((name) => now[name] > before[name] + changing[name])
+    .map((name) => `${name} ${before[name]} -> ${now[name]}`)
+
 /** What is there that was not there before. */
 const more = (before: Surroundings, now: Surroundings): ReadonlyArray<string> => {
   const counts = ["bodies", "children", "marked", "threads", "files"] as const

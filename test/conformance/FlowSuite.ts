@@ -2,6 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
 import { Pool, Process } from "../../src/index.ts"
+import type { ProcessError } from "../../src/index.ts"
 import * as F from "../fixtures/flow.ts"
 import * as T from "../fixtures/tasks.ts"
 import { bounded, defectOf, numbers, reasonOf, squares } from "./assertions.ts"
@@ -284,32 +285,47 @@ export const suite = ({ claims, layer, name }: Method): void => {
         assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
       }))
 
-    const many = claims.parallel ? 5_000_000 : 500_000
-    law(`${many / 1e6} million items through imapUnordered take constant memory`, () =>
-      Effect.gen(function*() {
-        const pool = yield* Pool.make({ processes: 2 })
-        const items = function*() {
-          for (let i = 0; i < many; i++) yield i
-        }
-        let sum = 0
-        let count = 0
-        const here: Array<number> = []
-        const there: Array<number> = []
-        yield* Pool.imapUnordered(pool, F.half, items()).pipe(Stream.runForEachArray((values) => {
-          for (const value of values) sum += value
-          count += values.length
-          if (count < (here.length + 1) * many / 8) return Effect.void
-          here.push(F.reachable())
-          return Effect.map(Pool.broadcast(pool, F.reachableBytes), (bytes) => void there.push(Math.max(...bytes)))
+    const generated = function*(many: number) {
+      for (let i = 0; i < many; i++) yield i
+    }
+    type Call = (pool: Pool.Pool, many: number) => Stream.Stream<number, ProcessError.ProcessError>
+    const memoryLaw = (what: string, many: number, call: Call): void =>
+      law(`${many / 1e6} million items through ${what} take constant memory`, () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 2 })
+          let sum = 0
+          let count = 0
+          const here: Array<number> = []
+          const there: Array<number> = []
+          yield* call(pool, many).pipe(Stream.runForEachArray((values) => {
+            for (const value of values) sum += value
+            count += values.length
+            if (count < (here.length + 1) * many / 8) return Effect.void
+            here.push(F.reachable())
+            return Effect.map(Pool.broadcast(pool, F.reachableBytes), (bytes) => void there.push(Math.max(...bytes)))
+          }))
+          assert.strictEqual(count, many)
+          assert.strictEqual(sum, many * (many - 1) / 4)
+          for (const bytes of [here, there]) {
+            // one number of each item of a half would be 8 bytes times a half of them; what is on its way comes and goes
+            const allowed = 3 * many
+            assert.isBelow(Math.min(...bytes.slice(4)) - Math.min(...bytes.slice(0, 4)), allowed, bytes.join(", "))
+          }
         }))
-        assert.strictEqual(count, many)
-        assert.strictEqual(sum, many * (many - 1) / 4)
-        for (const bytes of [here, there]) {
-          // one number of each item of a half would be 8 bytes times a half of them
-          const allowed = 3 * many
-          assert.isBelow(Math.max(...bytes.slice(4)) - Math.max(...bytes.slice(0, 4)), allowed, bytes.join(", "))
-        }
-      }))
+
+    memoryLaw(
+      "imapUnordered",
+      claims.parallel ? 5_000_000 : 500_000,
+      (pool, many) => Pool.imapUnordered(pool, F.half, generated(many))
+    )
+    if (claims.parallel) {
+      memoryLaw("imap", 1_000_000, (pool, many) => Pool.imap(pool, F.half, generated(many)))
+      memoryLaw("imapExit", 1_000_000, (pool, many) =>
+        Pool.imapExit(pool, F.half, generated(many)).pipe(
+          Stream.map((exit) => Exit.isSuccess(exit) ? exit.value : Number.NaN)
+        ))
+      memoryLaw("imap from a Stream", 1_000_000, (pool, many) => Pool.imap(pool, F.half, Stream.range(0, many - 1)))
+    }
 
     describe("chunks", () => {
       for (const chunkSize of ["auto", 1, 3, 8] as const) {
