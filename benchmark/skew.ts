@@ -33,6 +33,7 @@ export const workload: Workload = {
     { name: "tinypool", arm: "tinypool.ts", role: "rival", ...threads },
     { name: "workerpool", arm: "workerpool.ts", role: "rival", ...threads },
     { name: "poolifier", arm: "poolifier.ts", role: "rival", ...threads },
+    { name: "Effect RPC workers", arm: "effectRpc.ts", role: "rival", ...threads },
     { name: loop, arm: "inProcess.ts", role: "reference", ...threads },
     { name: "ours, `Pool.map`", arm: "ours.ts", role: "ours", ...processes },
     {
@@ -44,6 +45,7 @@ export const workload: Workload = {
     },
     { name: "tinypool", arm: "tinypool.ts", role: "rival", ...processes },
     { name: "workerpool", arm: "workerpool.ts", role: "rival", ...processes },
-    { name: "poolifier, cluster", arm: "poolifier.ts", role: "rival", ...processes }
+    { name: "poolifier, cluster", arm: "poolifier.ts", role: "rival", ...processes },
+    { name: "Effect RPC workers", arm: "effectRpc.ts", role: "rival", ...processes }
   ]
 }

@@ -10,7 +10,7 @@ export const workload: Workload = {
   about: [
     "Until both workers have answered once. The parent has loaded the library before; nothing is warm.",
     "Our task module imports the Task module alone, and every other JavaScript worker imports that same module.",
-    "Task modules are plain JavaScript, so that nobody pays for stripping types.",
+    "Task modules are plain JavaScript, so that nobody pays for stripping types. Workers of Effect's RPC load effect.",
     "A pool that cannot ask each worker is asked twice at once, again after each millisecond, until two different",
     "workers have answered."
   ],
@@ -26,11 +26,13 @@ export const workload: Workload = {
     { name: "tinypool", arm: "tinypool.ts", role: "rival", ...threads },
     { name: "workerpool", arm: "workerpool.ts", role: "rival", ...threads },
     { name: "poolifier", arm: "poolifier.ts", role: "rival", ...threads },
+    { name: "Effect RPC workers", arm: "effectRpc.ts", role: "rival", ...threads },
     { name: "ours", arm: "ours.ts", role: "ours", ...processes },
     { name: "bare fork x2", arm: "bare.ts", role: "reference", ...processes },
     { name: "tinypool", arm: "tinypool.ts", role: "rival", ...processes },
     { name: "workerpool", arm: "workerpool.ts", role: "rival", ...processes },
     { name: "poolifier, cluster", arm: "poolifier.ts", role: "rival", ...processes },
+    { name: "Effect RPC workers", arm: "effectRpc.ts", role: "rival", ...processes },
     { name: "Python, spawn", arm: "python.py", role: "rival", ...processes }
   ]
 }

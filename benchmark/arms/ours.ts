@@ -16,6 +16,7 @@ import type {
 } from "../orders.ts"
 import { warmUpOf } from "../orders.ts"
 import { load } from "../ours.ts"
+import { inLanes } from "./lanes.ts"
 import { check, order, report } from "./order.ts"
 import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts, medianOf, rangesOf } from "./trips.ts"
 
@@ -42,21 +43,9 @@ const numbers = (length: number): Array<number> => Array.from({ length }, (_, in
 const apply = Effect.fnUntraced(function*({ inFlight, processes, tasks, warmUp }: ApplyOrder) {
   const { square } = yield* Effect.promise(() => import("../tasks/ours.ts"))
   const pool = yield* Pool.make({ processes })
-  const calls = (count: number, onResult: (x: number, result: number) => void) => {
-    let next = 0
-    // as the rivals have it: so many lanes, each with one call after the other
-    const lane = Effect.whileLoop({
-      while: () => next < count,
-      body: () => {
-        const x = next++
-        return Effect.map(Pool.apply(pool, square, x), (result) => onResult(x, result))
-      },
-      step: () => {}
-    })
-    return Effect.all(Array.from({ length: inFlight }, () => lane), { concurrency: "unbounded", discard: true })
-  }
-  yield* calls(warmUp, (x, result) => check("square", result, x * x))
-  const [ms] = yield* timed(calls(tasks, () => {}))
+  const call = (x: number) => Pool.apply(pool, square, x)
+  yield* inLanes(inFlight, warmUp, call, (x, result) => check("square", result, x * x))
+  const [ms] = yield* timed(inLanes(inFlight, tasks, call, () => {}))
   report(ms)
 })
 

@@ -1,0 +1,20 @@
+import * as Effect from "effect/Effect"
+
+/** So many calls, in lanes of one after the other, as the rivals that answer with promises have it. */
+export const inLanes = <E>(
+  lanes: number,
+  count: number,
+  call: (x: number) => Effect.Effect<number, E>,
+  onResult: (x: number, result: number) => void
+): Effect.Effect<void, E> => {
+  let next = 0
+  const lane = Effect.whileLoop({
+    while: () => next < count,
+    body: () => {
+      const x = next++
+      return Effect.map(call(x), (result) => onResult(x, result))
+    },
+    step: () => {}
+  })
+  return Effect.all(Array.from({ length: lanes }, () => lane), { concurrency: "unbounded", discard: true })
+}
