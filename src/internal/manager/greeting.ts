@@ -4,7 +4,6 @@
  * where the two do not fit.
  */
 import { Buffer } from "node:buffer"
-import { randomUUID } from "node:crypto"
 import type { Socket } from "node:net"
 import { reachable } from "./definition.ts"
 import type { Definition, Method } from "./definition.ts"
@@ -14,8 +13,6 @@ export const version = 1
 
 /** What a server says of itself. */
 export interface Presence {
-  /** Another one each time that it is started. */
-  readonly server: string
   readonly manager: string
   /** By the names of all definitions that live there: what each of its methods gives. */
   readonly definitions: Readonly<Record<string, Readonly<Record<string, string>>>>
@@ -35,7 +32,6 @@ const methodsOf = ({ methods }: Pick<Definition, "methods">): Readonly<Record<st
   Object.fromEntries(Array.from(methods, ([name, method]) => [name, gives(method)]))
 
 export const presenceOf = (definition: Definition): Presence => ({
-  server: randomUUID(),
   manager: definition.name,
   definitions: Object.fromEntries(Array.from(reachable(definition), (one) => [one.name, methodsOf(one)]))
 })
@@ -94,9 +90,8 @@ const read = (bytes: Buffer): Heard => {
 }
 
 const isPresence = (u: unknown): u is Presence => {
-  const { definitions, manager, server } = (u ?? {}) as Record<string, unknown>
-  return typeof server === "string" && typeof manager === "string" && typeof definitions === "object" &&
-    definitions !== null
+  const { definitions, manager } = (u ?? {}) as Record<string, unknown>
+  return typeof manager === "string" && typeof definitions === "object" && definitions !== null
 }
 
 const presenceIn = (body: string): Presence | "noise" => {

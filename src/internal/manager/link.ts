@@ -37,8 +37,6 @@ export interface Link {
   readonly clientNow: (definition: Called) => Client | undefined
   /** What goes through it. */
   readonly border: Border
-  /** Another one when the server was started anew. */
-  readonly server: string
 }
 
 /** Without a name it is a part of every server. */
@@ -164,7 +162,6 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
           : Effect.succeed(known)
       },
       clientNow: (definition) => clients.get(definition),
-      border: borderOf(isToOthers),
-      server: terms.presence.server
+      border: borderOf(isToOthers)
     }
   })

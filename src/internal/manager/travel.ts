@@ -8,8 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
-import { importDefinitions } from "../codec/imported.ts"
+import type { ProcessError } from "../../ProcessError.ts"
 import { installCalls } from "../handles/manager.ts"
 import type { Calls, ProxyData, Reference } from "../handles/manager.ts"
 import { perThread } from "../memory/perThread.ts"
@@ -17,6 +16,7 @@ import { linkIn, lostCall, usualSilenceMillis, wishFor } from "./connect.ts"
 import type { LinkOptions } from "./connect.ts"
 import { findDefinition } from "./definition.ts"
 import type { Definition } from "./definition.ts"
+import { foundOrImported } from "./found.ts"
 import type { Link } from "./link.ts"
 import { call, callStream, hold, holdOn } from "./callee.ts"
 import type { Callee } from "./callee.ts"
@@ -80,34 +80,14 @@ const linkNowTo = (reference: Reference): () => Link | undefined => {
 
 // ---------------------------------------------------------------------------------------------------- definitions
 
-const notFound = ({ module, name }: ProxyData, cause?: unknown): ProcessError =>
-  new ProcessError({
-    reason: new TaskNotFound({
-      module,
-      task: name,
-      message: cause === undefined
-        ? `The module ${module} defines no manager "${name}". Is it the module that the definition names with import.meta.url?`
-        : `The module ${module} of the manager "${name}" cannot be imported.`,
-      ...(cause === undefined ? {} : { cause })
-    })
-  })
-
 /** Nothing is known of the method yet: it cannot say whether it may fail so. */
-const definitionOf = (data: ProxyData): Effect.Effect<Definition> =>
-  Effect.suspend(() => {
-    const known = findDefinition(data.module, data.name)
-    if (known !== undefined) return Effect.succeed(known)
-    return Effect.flatMap(
-      Effect.orDie(Effect.tryPromise({
-        try: () => importDefinitions(data.module),
-        catch: (cause) => notFound(data, cause)
-      })),
-      () => {
-        const found = findDefinition(data.module, data.name)
-        return found === undefined ? Effect.die(notFound(data)) : Effect.succeed(found)
-      }
-    )
-  })
+const definitionOf = (data: ProxyData): Effect.Effect<Definition> => {
+  const { module, name } = data
+  return Effect.orDie(foundOrImported(data, () => findDefinition(module, name), (isImported) =>
+    isImported
+      ? `The module ${module} defines no manager "${name}". Is it the module that the definition names with import.meta.url?`
+      : `The module ${module} of the manager "${name}" cannot be imported.`))
+}
 
 const callsOf = (data: ProxyData, token: object | undefined): Calls => {
   let callee: Callee | undefined

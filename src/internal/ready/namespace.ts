@@ -6,13 +6,14 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
-import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
+import { ProcessError } from "../../ProcessError.ts"
 import type { Task } from "../../Task.ts"
-import { importDefinitions } from "../codec/imported.ts"
 import { codecFailed } from "../codec/payload.ts"
 import { definitionName, moduleUrl } from "../codec/registry.ts"
 import { sameProxy } from "../handles/manager.ts"
 import { perThread } from "../memory/perThread.ts"
+import { foundOrImported } from "../manager/found.ts"
+import type { Named } from "../manager/found.ts"
 import { checkFresh } from "../manager/fresh.ts"
 import { proxySchema } from "./coded.ts"
 import { coderOf } from "./coder.ts"
@@ -32,33 +33,13 @@ const structs = () => perThread("structs", () => new Map<string, AnyStruct>())
 
 const keyOf = (module: string, name: string): string => `${module} ${name}`
 
-interface StructName {
-  readonly module: string
-  readonly name: string
-}
-
-const notFound = ({ module, name }: StructName, cause?: unknown): ProcessError =>
-  new ProcessError({
-    reason: new TaskNotFound({
-      module,
-      task: name,
-      message:
-        `The server of a manager finds no struct "${name}" in ${module}: is it defined there, by Manager.struct?`,
-      ...(cause === undefined ? {} : { cause })
-    })
-  })
-
-const find = (name: StructName): Effect.Effect<AnyStruct, ProcessError> =>
-  Effect.gen(function*() {
-    const key = keyOf(name.module, name.name)
-    if (!structs().has(key)) {
-      yield* Effect.tryPromise({
-        try: () => importDefinitions(name.module),
-        catch: (cause) => notFound(name, cause)
-      })
-    }
-    return structs().get(key) ?? (yield* notFound(name))
-  })
+const find = (name: Named): Effect.Effect<AnyStruct, ProcessError> =>
+  foundOrImported(
+    name,
+    () => structs().get(keyOf(name.module, name.name)),
+    () =>
+      `The server of a manager finds no struct "${name.name}" in ${name.module}: is it defined there, by Manager.struct?`
+  )
 
 // ---------------------------------------------------------------------------------------------------- in the server
 
@@ -76,7 +57,7 @@ export const namespaceGroup = RpcGroup.make(
 
 type Attributes = Readonly<Record<string, unknown>>
 
-interface Initial extends StructName {
+interface Initial extends Named {
   readonly values: unknown
 }
 
@@ -161,7 +142,7 @@ export interface Struct<in out A> extends Schema.Codec<HostedNamespace<A>> {
 
 const own = Symbol.for("effect-multiprocessing/Manager/struct")
 
-interface Own extends StructName {
+interface Own extends Named {
   readonly schema: AnyStruct
 }
 

@@ -4,10 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { ProcessError, TaskNotFound } from "../../ProcessError.ts"
-import { importDefinitions } from "../codec/imported.ts"
+import { ProcessError } from "../../ProcessError.ts"
 import { findTask, taskOf } from "../codec/registry.ts"
 import type { TaskDefinition } from "../codec/registry.ts"
+import { foundOrImported } from "../manager/found.ts"
 import { coderIfAny, coderOf, present } from "./coder.ts"
 import { told } from "./failure.ts"
 
@@ -45,27 +45,14 @@ export const codedTask = (task: object, what: string): TaskDefinition & { readon
   )
 }
 
-const notFound = ({ module, name }: TaskName, cause?: unknown): ProcessError =>
-  new ProcessError({
-    reason: new TaskNotFound({
-      module,
-      task: name,
-      message: `The server of a manager finds no task "${name}" in ${module}. Define it there at the top level, with ` +
-        "module: import.meta.url; what is typed into a REPL has no file.",
-      ...(cause === undefined ? {} : { cause })
-    })
-  })
-
 const find = (task: TaskName): Effect.Effect<TaskDefinition, ProcessError> =>
-  Effect.gen(function*() {
-    if (findTask(task.module, task.name) === undefined) {
-      yield* Effect.tryPromise({
-        try: () => importDefinitions(task.module),
-        catch: (cause) => notFound(task, cause)
-      })
-    }
-    return findTask(task.module, task.name) ?? (yield* notFound(task))
-  })
+  foundOrImported(
+    task,
+    () => findTask(task.module, task.name),
+    () =>
+      `The server of a manager finds no task "${task.name}" in ${task.module}. Define it there at the top level, with ` +
+      "module: import.meta.url; what is typed into a REPL has no file."
+  )
 
 const handle = (definition: TaskDefinition, payload: unknown): Effect.Effect<unknown, unknown> =>
   Effect.suspend(() =>
