@@ -743,6 +743,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
               yield* Fiber.interrupt(second)
               assert.strictEqual(yield* Fiber.join(working), "first")
               assert.strictEqual(yield* Pool.apply(pool, T.square, 6).pipe(bounded("a free worker")), 36)
+              assert.strictEqual((yield* Pool.stats(pool)).killed, 1)
             })
         )
 

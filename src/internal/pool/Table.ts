@@ -13,6 +13,9 @@ export interface Table<A> {
   values: Array<A | undefined>
 }
 
+/** It shrinks when fewer than one of so many places is used. */
+const mostPlacesForEach = 8
+
 const leastPlaces = 16
 
 const places = <A>(count: number): Pick<Table<A>, "keys" | "values"> => ({
@@ -22,10 +25,18 @@ const places = <A>(count: number): Pick<Table<A>, "keys" | "values"> => ({
 
 export const makeTable = <A>(): Table<A> => ({ size: 0, ...places<A>(leastPlaces) })
 
+/** 2^32 divided by the golden ratio: keys that follow each other, or stay, fall far apart (Knuth, section 6.4). */
+const golden = 0x9e3779b1
+
+/** The first place that a key may have. */
+const homeOf = ({ length }: Float64Array, key: number): number =>
+  // the upper bits are the ones that differ
+  Math.imul(key, golden) >>> (Math.clz32(length) + 1)
+
 /** Where the key is, or would be. */
 const placeOf = (keys: Float64Array, key: number): number => {
   const mask = keys.length - 1
-  let at = key & mask
+  let at = homeOf(keys, key)
   while (keys[at] !== 0 && keys[at] !== key) at = (at + 1) & mask
   return at
 }
@@ -36,7 +47,7 @@ export const set = <A>(self: Table<A>, key: number, value: A): void => {
   let at = placeOf(self.keys, key)
   if (self.keys[at] === 0) {
     if ((self.size + 1) * 2 > self.keys.length) {
-      grow(self)
+      resize(self, self.keys.length * 2)
       at = placeOf(self.keys, key)
     }
     self.size++
@@ -45,9 +56,9 @@ export const set = <A>(self: Table<A>, key: number, value: A): void => {
   self.values[at] = value
 }
 
-const grow = <A>(self: Table<A>): void => {
+const resize = <A>(self: Table<A>, count: number): void => {
   const { keys, values } = self
-  const next = places<A>(keys.length * 2)
+  const next = places<A>(count)
   keys.forEach((key, from) => {
     if (key === 0) return
     const at = placeOf(next.keys, key)
@@ -67,13 +78,14 @@ export const remove = <A>(self: Table<A>, key: number): boolean => {
   self.size--
   for (let at = (hole + 1) & mask; keys[at] !== 0; at = (at + 1) & mask) {
     // what is found from its own place on without the hole stays
-    if (((at - keys[at]!) & mask) < ((at - hole) & mask)) continue
+    if (((at - homeOf(keys, keys[at]!)) & mask) < ((at - hole) & mask)) continue
     keys[hole] = keys[at]!
     values[hole] = values[at]
     hole = at
   }
   keys[hole] = 0
   values[hole] = undefined
+  if (keys.length > leastPlaces && self.size * mostPlacesForEach < keys.length) resize(self, keys.length / 2)
   return true
 }
 

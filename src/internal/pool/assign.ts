@@ -263,7 +263,8 @@ const makeChunk = (
   reported: 0,
   announced: -1,
   cancelled: false,
-  awaited: false
+  awaited: false,
+  letGo: false
 })
 
 const joins = (block: Block): boolean => block.moves === undefined && block.limit === undefined

@@ -360,8 +360,8 @@ const unsent = (state: State, id: number, run: number, detail: unknown, out: Arr
 }
 
 /**
- * A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker, also one that
- * was begun late: a child that computes, or is given no time, has not read its Cancel.
+ * A cancelled chunk that does not run needs no waiting for; one that still runs after its grace costs its worker. So does one
+ * that is begun late, after a grace of its own: a child that computes, or is given no time, has not read its Cancel.
  */
 const answered = (
   state: State,
@@ -371,10 +371,13 @@ const answered = (
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
   if (worker === undefined) return
-  if (chunk !== undefined && running !== run) {
+  if (chunk !== undefined && (running !== run || (chunk.letGo && !(late && isKnown)))) {
+    const hasBegun = running === run && isKnown
     // early, an idle child is no proof: the run and its Cancel may both be on their way
     if (late || running !== undefined) release(state, chunk, out)
-    if (late) out.push({ _tag: "AskAgain", worker: id, run })
+    if (!late && !chunk.letGo) return
+    chunk.letGo = true
+    out.push({ _tag: "AskAgain", worker: id, run, late: hasBegun })
     return
   }
   if (!late || running !== run || worker.status === "killed") return

@@ -264,7 +264,10 @@ const performOn = (
       sendCancel(worker, command.run)
       return awaitAnswer(engine, worker, command.run)
     case "AskAgain":
-      return void worker.graces.set(command.run, after(graceOf(engine), () => ask(engine, worker, command.run, true)))
+      return void worker.graces.set(
+        command.run,
+        after(graceOf(engine), () => ask(engine, worker, command.run, command.late))
+      )
     case "CancelEnded":
       return clearTimer(worker.graces, command.run)
     case "StartTimer": {

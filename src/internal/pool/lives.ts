@@ -187,12 +187,12 @@ export const comeBack = (state: State, out: Array<Command>): void => {
 
 /** Work waits, and workers were let go: as many come back as have something to do. `offered`: items, not bound ones. */
 export const grow = (state: State, offered: (job: Job) => number, out: Array<Command>): void => {
+  if (state.jobs.size === 0) return
   const { places, starting } = freePlaces(state)
   if (places <= 0) return
   let waiting = 0
-  for (const job of Table.valuesOf(state.jobs)) {
+  Table.forEach(state.jobs, (job) => {
     waiting += offered(job)
-    if (waiting - starting >= places) break
-  }
+  })
   for (let i = Math.min(places, waiting - starting); i > 0; i--) addWorker(state, out)
 }

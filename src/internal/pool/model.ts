@@ -98,6 +98,8 @@ export interface Chunk {
   cancelled: boolean
   /** The stopped job waits for it. */
   awaited: boolean
+  /** Cancelled, and its worker was in another run: nobody waits for it, and it may begin all the same. */
+  letGo: boolean
 }
 
 export interface Worker {
@@ -253,8 +255,8 @@ export type Command =
   | { readonly _tag: "Send"; readonly worker: number; readonly chunk: Chunk }
   /** Tell the worker, ask what it runs, and ask again when the grace period is over: each answer is an `Answered`. */
   | { readonly _tag: "Cancel"; readonly worker: number; readonly run: number }
-  /** It was in another run, and may begin this one before it reads the Cancel: ask once more after a grace period. */
-  | { readonly _tag: "AskAgain"; readonly worker: number; readonly run: number }
+  /** It may begin this run before it reads the Cancel, or has: ask once more after a grace period. */
+  | { readonly _tag: "AskAgain"; readonly worker: number; readonly run: number; readonly late: boolean }
   /** The worker has answered a Cancel. */
   | { readonly _tag: "CancelEnded"; readonly worker: number; readonly run: number }
   | {

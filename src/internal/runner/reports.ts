@@ -170,6 +170,8 @@ export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
       } catch (cause) {
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
       }
+    } else if (typeof value === "string" || typeof value === "bigint") {
+      names.set(run.id, run.task.name) // it may be too large
     }
     if (run.items.length === 1) addRunSuccess(outbox, marked, run.id, value, millis)
     else grow(run, value, marked, millis)

@@ -69,6 +69,7 @@ describe("Table", () => {
       assert.strictEqual(table.values.filter((value) => value !== undefined).length, size)
       assert.strictEqual(table.keys.filter((key) => key !== 0).length, size)
       assert.isAtMost(size * 2, table.keys.length)
+      assert.isAtMost(table.keys.length, Math.max(16, size * 16))
     })
   }, options)
 })

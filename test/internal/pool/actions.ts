@@ -149,8 +149,11 @@ const ofQuestions = (world: World, worker: SimWorker, out: Array<Action>): void 
   for (const run of worker.graces) {
     if (!behind && !worker.asks.has(run)) out.push({ _tag: "Grace", worker, run })
   }
-  // while it is in another run, each answer is as the one before
-  if (worker.again.has(worker.progress)) out.push({ _tag: "Grace", worker, run: worker.progress })
+  for (const [run, late] of worker.again) {
+    // while it is in another run, each answer is as the one before
+    if (late) out.push({ _tag: "Grace", worker, run })
+    else if (worker.progress === run) out.push({ _tag: "Ask", worker, run })
+  }
 }
 
 /**
@@ -226,12 +229,9 @@ const perform = (world: World, action: Action): void => {
     case "Grace": {
       const { run, worker } = action
       const late = action._tag === "Grace"
-      if (late) {
-        worker.graces.delete(run)
-        worker.again.delete(run)
-      } else {
-        worker.asks.delete(run)
-      }
+      if (late) worker.graces.delete(run)
+      else worker.asks.delete(run)
+      worker.again.delete(run)
       if (isBehind(world, worker)) return void worker.answers.push({ run, late, running: undefined, isKnown: true })
       worker.questions.push({ run, late })
       return world.small === undefined ? undefined : actOn(world, worker, "Look")

@@ -138,7 +138,10 @@ describe("dispatcher", () => {
   it("a worker that begins what is cancelled after it was asked costs itself", () => {
     const state = makeState({ processes: 1, maxRestarts: 5, restartMillis: 1000 })
     begin(state)
-    const tags = (event: Event) => transition(state, event).map((command) => command._tag)
+    const tags = (event: Event) =>
+      transition(state, event).map((command) =>
+        command._tag === "AskAgain" && command.late ? "AskAgain, late" : command._tag
+      )
     const submit = (job: number) =>
       transition(state, {
         _tag: "Submitted",
@@ -162,8 +165,13 @@ describe("dispatcher", () => {
     const run = submit(3)
     assert.deepStrictEqual(tags({ _tag: "Interrupted", job: 3 }), ["Cancel"])
     assert.deepStrictEqual(tags({ ...answer, run, running: computes, late: true }), ["Settled", "AskAgain"])
-    assert.deepStrictEqual(tags({ ...answer, run, running: computes, late: true }), ["AskAgain"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: computes, late: false }), ["AskAgain"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: run, late: false, isKnown: false }), ["AskAgain"])
     assert.deepStrictEqual(tags({ _tag: "Succeeded", worker: 1, run: computes, ...result }), ["Deliver", "Settled"])
+    // now it has a grace period of its own
+    assert.deepStrictEqual(tags({ ...answer, run, running: run, late: false }), ["AskAgain, late"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: run, late: true, isKnown: false }), ["AskAgain"])
+    assert.deepStrictEqual(tags({ ...answer, run, running: run, late: false }), ["AskAgain, late"])
     assert.deepStrictEqual(tags({ ...answer, run, running: run, late: true }), ["Kill"])
   })
 

@@ -360,8 +360,9 @@ const checkRun = (world: World, event: Event, command: RunCommand): void => {
     case "AskAgain":
       return hold(
         world,
-        run.cancelled && !run.over && event._tag === "Answered" && event.late && event.running !== run.id,
-        "a worker is asked again as long as it may begin what is cancelled"
+        run.cancelled && !run.over && event._tag === "Answered" && event.run === run.id &&
+          command.late === (event.running === run.id && event.isKnown),
+        "a worker is asked again as long as it may begin what is cancelled, or has just begun it"
       )
     case "Cancel": {
       const timedOut = event._tag === "TimeElapsed" && event.run === run.id

@@ -42,7 +42,7 @@ const perform = (world: World, command: Command): void => {
       workerAt(world, command.worker).again.delete(command.run)
       return
     case "AskAgain":
-      workerAt(world, command.worker).again.add(command.run)
+      workerAt(world, command.worker).again.set(command.run, command.late)
       return
     case "Kill":
       workerAt(world, command.worker).doomed = true

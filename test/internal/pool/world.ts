@@ -79,8 +79,8 @@ export interface SimWorker {
   killed: boolean
   /** It has been found in a run whose grace was over: it begins nothing more. */
   condemned: boolean
-  /** Runs that it is asked about once more. */
-  readonly again: Set<number>
+  /** Runs that it is asked about once more; late: it was found in them. */
+  readonly again: Map<number, boolean>
   /** The run that it has said to be in when it was killed for that. */
   stuckIn: number | undefined
   closed: boolean
@@ -312,7 +312,7 @@ export const addWorker = (world: World, id: number): void => {
     ready: false,
     killed: false,
     condemned: false,
-    again: new Set(),
+    again: new Map(),
     stuckIn: undefined,
     closed: false,
     runs: [],
