@@ -229,10 +229,7 @@ const conditionLaws = ({ claims, layer }: Method): void => {
       const other = yield* Effect.exit(Manager.condition(yield* Manager.lock(), { name: "opened" }))
       const defect = defectOf(other) as Error
       assert.instanceOf(defect, RangeError)
-      assert.match(
-        defect.message,
-        /^Manager\.condition: "opened" has the lock \d+, and was asked for with the lock \d+\./
-      )
+      assert.include(defect.message, `Manager.condition: "opened" has another lock`)
     })))
 
   if (claims.signals) {

@@ -166,7 +166,9 @@ const askFor = (callee: Callee, name: string, payload: unknown, hosted: Definiti
     return settling(ready, Effect.flatMap(answer, Queue.take)).pipe(
       Effect.catchCause(settle(callee, name, method, link)),
       Effect.tap((leased) => keepHolding(callee, leased, link)),
-      Effect.map(({ identity, object }) => proxyOf({ ...callee, definition: hosted, object, identity }))
+      Effect.map(({ identity, object }) =>
+        proxyOf({ ...callee, definition: hosted, object, identity, token: undefined })
+      )
     )
   })
 
@@ -322,8 +324,17 @@ const sendFrom = (callee: Callee): Send => ({
   stream: (method, payload) => plainStream(callee, method, payload)
 })
 
+/** Whoever has sent the proxy knows more methods than the module here. */
+const noSuchMethod = (callee: Callee, name: string): Effect.Effect<never> =>
+  Effect.die(
+    new Error(
+      `${nameOf(callee, name)}: the definition in ${callee.definition.module} has no such method. Has it changed?`
+    )
+  )
+
 export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
-  const { around } = callee.definition
+  const { around, methods } = callee.definition
+  if (!methods.has(name)) return noSuchMethod(callee, name)
   return around === undefined
     ? plainCall(callee, name, payload)
     : around(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
@@ -331,8 +342,10 @@ export const call = (callee: Callee, name: string, payload: unknown): Effect.Eff
 }
 
 export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
-  callee.definition.around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one
-    plainStream(callee, name, payload)
+  callee.definition.methods.has(name)
+    ? callee.definition.around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one
+      plainStream(callee, name, payload)
+    : Stream.fromEffect(noSuchMethod(callee, name))
 
 // ---------------------------------------------------------------------------------------------------- proxies
 

@@ -152,7 +152,9 @@ export const condition = (lock?: HostedSemaphore, options?: ObjectOptions): Made
     const name = options?.name
     const its = lock ??
       (yield* ask<HostedSemaphore>("semaphore", 1, name === undefined ? undefined : { name: `the lock of ${name}` }))
-    return { lock: its, waiters: yield* ask<HostedWaiters>("waiters", identityOf(its), { name }) }
+    // those who ask for it by its name have to have the same lock
+    const identity = name === undefined ? undefined : identityOf(its)
+    return { lock: its, waiters: yield* ask<HostedWaiters>("waiters", identity, { name }) }
   })
 
 /** For the fiber that holds the lock; anybody else has a bug. */

@@ -26,7 +26,8 @@ export interface HostedSemaphore {
 
 export interface Hold {
   readonly of: unknown
-  readonly permits: number
+  /** So many it has now. */
+  readonly held: () => number
   readonly giveUp: Effect.Effect<void>
   /** Whoever has lost the server has lost the permits: what runs under them is interrupted, and fails with this. */
   readonly lose: (cause: Cause.Cause<ProcessError>) => Effect.Effect<void>
@@ -55,7 +56,7 @@ export const holdOf = (self: HostedSemaphore, fiber: AnyFiber): Hold | undefined
 /** So many permits this fiber has. */
 const heldBy = (fiber: AnyFiber, of: unknown): number => {
   let held = 0
-  for (const hold of holds.get(fiber) ?? noHolds) if (hold.of === of) held += hold.permits
+  for (const hold of holds.get(fiber) ?? noHolds) if (hold.of === of) held += hold.held()
   return held
 }
 
@@ -68,25 +69,34 @@ const makeHold = (
 ): Hold => {
   const of = identityOf(self)
   let own: Scope.Closeable | undefined
+  let isHeld = false
   /** Whoever lets go of them has not lost them. */
   const lose = (cause: Cause.Cause<ProcessError>): Effect.Effect<void> =>
-    Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(lost, cause))
+    Effect.suspend(() => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      isHeld = false
+      return Effect.asVoid(Deferred.failCause(lost, cause))
+    })
   const takeBy = (holding: Stream.Stream<unknown, ProcessError>) =>
     Effect.gen(function*() {
       const held = yield* Scope.fork(scope)
       own = held
       const pull = (yield* Scope.provide(Stream.toPull(holding), held)) as //
       Effect.Effect<readonly [unknown], ProcessError> // it has no end before it is held
-      const [isHeld] = yield* pull
-      if (isHeld === false) return false
+      const [hasThem] = yield* pull
+      if (hasThem === false) return false
+      isHeld = true
       yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), lose), held, { startImmediately: true })
       return true
     }).pipe(Effect.tapCause(lose))
   return {
     of,
-    permits,
+    held: () => isHeld ? permits : 0,
     lose,
-    giveUp: Effect.suspend(() => own === undefined ? Effect.void : Scope.close(own, Exit.void)),
+    giveUp: Effect.suspend(() => {
+      isHeld = false
+      return own === undefined ? Effect.void : Scope.close(own, Exit.void)
+    }),
     take: Effect.suspend(() => Effect.asVoid(takeBy(self.hold(permits, heldBy(outer, of))))),
     takeIfAvailable: takeBy(self.holdIfAvailable(permits))
   }

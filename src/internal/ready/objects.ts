@@ -301,7 +301,7 @@ const semaphores = { schema: hosted("semaphore", semaphore), make: makeSemaphore
 
 const capacityOf = (capacity: number): string => Number.isFinite(capacity) ? `a capacity of ${capacity}` : "no capacity"
 const permitsOf = (permits: number): string => permits === 1 ? "1 permit" : `${permits} permits`
-const lockOf = (identity: number): string => `the lock ${identity}`
+const lockOf = (identity: number): string => String(identity)
 const partiesOf = ({ parties }: { readonly parties: number }): string => `${parties} parties`
 
 const kinds = {
@@ -333,10 +333,11 @@ export const objectsGroup = RpcGroup.make(
 
 const doNotAgree = (kind: Kind, name: string, first: string, wanted: string): RangeError =>
   new RangeError(
-    `Manager.${
-      kind === "waiters" ? "condition" : kind
-    }: "${name}" has ${first}, and was asked for with ${wanted}. Say the same wherever it is asked for, or ` +
-      "give it another name."
+    kind === "waiters"
+      ? `Manager.condition: "${name}" has another lock. Give the same lock, or none, wherever it is asked for, or give it ` +
+        "another name."
+      : `Manager.${kind}: "${name}" has ${first}, and was asked for with ${wanted}. Say the same wherever it is asked for, ` +
+        "or give it another name."
   )
 
 /** Who comes first makes what has a name. */

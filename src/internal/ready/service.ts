@@ -42,8 +42,8 @@ export class Objects extends Context.Service<Objects, ObjectsService>()("effect-
 
 /**
  * Options of all ready-made objects: those who give the same `name` get the same object of that kind, as long as somebody
- * holds it. What it holds at first is what the first of them says. Those who do not agree on the permits of a semaphore, or the
- * capacity of a queue, have made a mistake: a `RangeError` defect.
+ * holds it. What it holds at first is what the first of them says. Those who do not agree on the permits of a semaphore, the
+ * capacity of a queue, the parties of a barrier or the lock of a condition have made a mistake: a `RangeError` defect.
  *
  * @category models
  * @since 0.1.0

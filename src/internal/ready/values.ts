@@ -152,7 +152,9 @@ const askCoded = <A>(
  *
  * **Gotchas**
  *
- * A schema does not cross with a proxy: the payload schema of the other side says it again, see {@link refSchema}.
+ * - A schema does not cross with a proxy: the payload schema of the other side says it again, see {@link refSchema}.
+ * - In a map or a list `undefined` says that nothing is there: a value that its schema encodes to `undefined` is refused
+ *   (`CodecFailed`).
  *
  * @category models
  * @since 0.1.0
