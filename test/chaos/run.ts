@@ -16,7 +16,7 @@ import { deathsOf, judge } from "./laws.ts"
 import type { Facts, Method } from "./laws.ts"
 import { calls, makeRandom } from "./plan.ts"
 import type { CallPlan, PoolName } from "./plan.ts"
-import { childPids, grown, leftBehind, look, markOf, memoryInUse, warmUp } from "./surroundings.ts"
+import { childPids, grown, leftBehind, look, markOf, memoryInUse, warmUp, watchKills } from "./surroundings.ts"
 import type { Memory, Surroundings } from "./surroundings.ts"
 
 export interface Options {
@@ -49,6 +49,7 @@ export interface Outcome {
 interface World extends Options {
   readonly facts: Facts
   readonly killed: Set<number>
+  readonly kills: ReadonlyMap<number, string>
   readonly pools: Record<PoolName, Pool.Pool>
   readonly folder: string
   readonly wrong: Array<string>
@@ -127,6 +128,12 @@ const showPlan = ({ items, ...plan }: CallPlan): string => {
   return inspect({ ...plan, items: [...shown, ...others].join(", ") }, { breakLength: 120 })
 }
 
+/** Of the worker that is named: whether the pool has killed it, and why. */
+const killedBy = ({ kills }: World, verdict: string): string => {
+  const kill = kills.get(Number(/\(pid (\d+)\)/.exec(verdict)?.[1]))
+  return kill === undefined ? "" : `\n  its worker got ${kill}`
+}
+
 const oneCall = Effect.fnUntraced(function*(world: World, plan: CallPlan) {
   world.calls++
   world.mayDie += deathsOf(plan)
@@ -135,7 +142,7 @@ const oneCall = Effect.fnUntraced(function*(world: World, plan: CallPlan) {
   world.pending.delete(plan)
   if (report.stopped) world.interrupts++
   const verdict = judge(world.facts, plan, report)
-  if (verdict !== undefined) complain(world, `${verdict}\n  of call ${showPlan(plan)}`)
+  if (verdict !== undefined) complain(world, `${verdict}\n  of call ${showPlan(plan)}${killedBy(world, verdict)}`)
 })
 
 /** Two runs of 10 seconds have 200 faults. */
@@ -361,10 +368,12 @@ export const run = (options: Options): Effect.Effect<Outcome> =>
     const folder = yield* temporaryFolder
     const scopes = { plain: yield* Scope.make(), recycled: yield* Scope.make(), fleeting: yield* Scope.make() }
     const killed = new Set<number>()
+    const kills = yield* watchKills
     const world: World = {
       ...options,
       facts: { method: options.method, processes, killed, blamed: new Map(), timeouts: 0, ended: new Set() },
       killed,
+      kills,
       pools: yield* makePools(starters, scopes),
       folder,
       wrong: [],

@@ -1,5 +1,7 @@
 /** What a run may leave behind: children, threads, file handles, memory. */
 import { Effect, Schedule } from "effect"
+import type { Scope } from "effect"
+import { ChildProcess } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import { setFlagsFromString } from "node:v8"
@@ -34,6 +36,25 @@ const marked = (mark: string): ReadonlyArray<string> =>
   entries("/proc")
     .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
     .filter((pid) => textOf(`/proc/${pid}/environ`).split("\0").includes(mark))
+
+/** Who, in this process, has sent signals to its children: where the call stands, by pid. */
+export const watchKills: Effect.Effect<ReadonlyMap<number, string>, never, Scope.Scope> = Effect.gen(function*() {
+  const kills = new Map<number, string>()
+  const { kill } = ChildProcess.prototype
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      ChildProcess.prototype.kill = function(signal) {
+        kills.set(this.pid ?? 0, `${String(signal)} at ${new Error("here").stack}`)
+        return kill.call(this, signal)
+      }
+    }),
+    () =>
+      Effect.sync(() => {
+        ChildProcess.prototype.kill = kill
+      })
+  )
+  return kills
+})
 
 export interface Surroundings {
   readonly bodies: number

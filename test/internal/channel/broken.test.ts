@@ -3,7 +3,7 @@ import { Effect, Exit } from "effect"
 import { Pool, Process, ProcessError, StartMethod } from "../../../src/index.ts"
 import * as Tasks from "./tasks.ts"
 
-const limit = "4 seconds"
+const limit = "10 seconds"
 
 const reasonOf = (exit: Exit.Exit<unknown, unknown>): string => {
   const error = Exit.findErrorOption(exit)
@@ -18,13 +18,13 @@ describe("a child whose channel breaks", () => {
         const exit = yield* Effect.exit(Pool.apply(pool, Tasks.breaksChannel, way).pipe(Effect.timeout(limit)))
         assert.strictEqual(reasonOf(exit), "WorkerExited")
         assert.strictEqual(yield* Pool.apply(pool, Tasks.square, 3).pipe(Effect.timeout(limit)), 9)
-      }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn)), 20_000)
+      }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn)), 30_000)
 
     it.live(`ends: a process that ${way}`, () =>
       Effect.gen(function*() {
         const child = yield* Process.start(Tasks.breaksChannel, way)
         const exit = yield* Process.wait(child).pipe(Effect.timeout(limit))
         assert.strictEqual(reasonOf(exit), "WorkerExited")
-      }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn)), 20_000)
+      }).pipe(Effect.scoped, Effect.provide(StartMethod.layerSpawn)), 30_000)
   }
 })

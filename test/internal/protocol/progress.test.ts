@@ -44,13 +44,14 @@ describe("the word in which a child notes what it runs", () => {
     for (let round = 0; round < 5; round++) {
       const progress = fresh()
       const child = new Worker(counting, { eval: true, workerData: { module, progress } })
+      const ended = once(child, "exit")
       await once(child, "message")
       const refused = once(child, "message")
       let found: number | undefined
       do found = runIn(progress)
       while (found === undefined || condemn(progress, found) !== found)
       assert.deepStrictEqual(await refused, [found + 1])
-      await once(child, "exit")
+      await ended
     }
   }, 20_000)
 })
