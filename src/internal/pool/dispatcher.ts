@@ -371,18 +371,24 @@ const answered = (
   const worker = state.workers.get(id)
   const chunk = find(worker, run)
   if (worker === undefined) return
-  if (chunk !== undefined && (running !== run || (chunk.letGo && !(late && isKnown)))) {
-    const hasBegun = running === run && isKnown
+  // one that says nothing is in the first of its chunks: killed for another, it would die in that
+  const isIn = running === run && (isKnown || (chunk !== undefined && worker.chunks[0] === chunk))
+  if (chunk !== undefined && !isIn) {
     // early, an idle child is no proof: the run and its Cancel may both be on their way
-    if (late || running !== undefined) release(state, chunk, out)
+    if (isKnown && (late || running !== undefined)) release(state, chunk, out)
     if (!late && !chunk.letGo) return
     chunk.letGo = true
-    out.push({ _tag: "AskAgain", worker: id, run, late: hasBegun })
+    out.push({ _tag: "AskAgain", worker: id, run, late: false })
     return
   }
-  if (!late || running !== run || worker.status === "killed") return
+  if (!late) {
+    // it has begun after it was asked
+    if (chunk?.letGo === true) out.push({ _tag: "AskAgain", worker: id, run, late: true })
+    return
+  }
+  if (!isIn || worker.status === "killed") return
   // one that was found in it begins nothing more, also when its report has come meanwhile; it may leave
-  if (chunk === undefined && !(isKnown && worker.status === "ready")) return
+  if (chunk === undefined && worker.status !== "ready") return
   worker.status = "killed"
   if (isKnown) worker.stuckIn = run
   state.killed++

@@ -346,6 +346,11 @@ const killed = (world: World, event: Event, worker: SimWorker): void => {
     stuck && (run === undefined ? event.isKnown : run.cancelled),
     "only a worker that still runs a cancelled item after the grace is killed"
   )
+  hold(
+    world,
+    event._tag !== "Answered" || event.isKnown || worker.runs[0] === run,
+    "a worker that says nothing is killed for what it has first: nothing else can be running"
+  )
 }
 
 type RunCommand = Extract<
@@ -361,7 +366,7 @@ const checkRun = (world: World, event: Event, command: RunCommand): void => {
       return hold(
         world,
         run.cancelled && !run.over && event._tag === "Answered" && event.run === run.id &&
-          command.late === (event.running === run.id && event.isKnown),
+          (!command.late || (event.running === run.id && !event.late)),
         "a worker is asked again as long as it may begin what is cancelled, or has just begun it"
       )
     case "Cancel": {
