@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import type { ApplyOrder, SkewOrder, StartOrder } from "../orders.ts"
 import { Functions } from "../tasks/effectRpc.ts"
-import { inLanes } from "./lanes.ts"
 import { check, order, report } from "./order.ts"
+import { inLanes, timed } from "./programs.ts"
 
 const begin = performance.now()
 const module = order.work === "start" ? "start/effectRpc.mjs" : "effectRpc.ts"
@@ -24,12 +24,6 @@ const protocol = RpcClient.layerProtocolWorker({ size: order.processes, ...concu
 const makeClient = RpcClient.make(Functions)
 
 type Client = Effect.Success<typeof makeClient>
-
-const timed = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<number, E, R> =>
-  Effect.suspend(() => {
-    const begin = performance.now()
-    return Effect.map(effect, () => performance.now() - begin)
-  })
 
 const apply = (client: Client, { inFlight, tasks, warmUp }: ApplyOrder) =>
   Effect.andThen(
@@ -49,17 +43,15 @@ const start = (client: Client, { processes }: StartOrder) => {
     Effect.tap((answers) => Effect.sync(() => answers.forEach((who) => seen.add(who)))),
     Effect.tap(() => seen.size < processes ? Effect.sleep(1) : Effect.void)
   )
-  return Effect.as(Effect.repeat(ask, { while: () => seen.size < processes }), undefined).pipe(
-    Effect.map(() => performance.now() - begin)
-  )
+  return Effect.map(Effect.repeat(ask, { while: () => seen.size < processes }), () => performance.now() - begin)
 }
 
 const run = (client: Client): Effect.Effect<number, unknown> => {
   switch (order.work) {
     case "apply":
-      return apply(client, order)
+      return Effect.map(apply(client, order), ([ms]) => ms)
     case "skew":
-      return skew(client, order)
+      return Effect.map(skew(client, order), ([ms]) => ms)
     case "start":
       return start(client, order)
     default:

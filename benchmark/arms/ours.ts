@@ -16,8 +16,8 @@ import type {
 } from "../orders.ts"
 import { warmUpOf } from "../orders.ts"
 import { load } from "../ours.ts"
-import { inLanes } from "./lanes.ts"
 import { check, order, report } from "./order.ts"
+import { inLanes, timed } from "./programs.ts"
 import { checkBytes, checkShared, checkSquares, fillShared, makeBytes, makeParts, medianOf, rangesOf } from "./trips.ts"
 
 const { Manager, Pipe, Pool, Process, SharedArray, SharedBarrier, SharedLock, SharedQueue, SharedValue, StartMethod } =
@@ -30,13 +30,6 @@ const layer = order.variant === "forkserver"
   : order.method === "threads"
   ? StartMethod.layerThreads
   : StartMethod.layerSpawn
-
-/** The effect's duration in milliseconds, and its value. */
-const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [ms: number, value: A], E, R> =>
-  Effect.suspend(() => {
-    const begin = performance.now()
-    return Effect.map(effect, (value) => [performance.now() - begin, value] as const)
-  })
 
 const numbers = (length: number): Array<number> => Array.from({ length }, (_, index) => index)
 

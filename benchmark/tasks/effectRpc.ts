@@ -6,7 +6,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
-import { isMainThread, threadId } from "node:worker_threads"
+import { threadId } from "node:worker_threads"
 import { burn, square } from "./functions.ts"
 
 export const Functions = RpcGroup.make(
@@ -22,9 +22,7 @@ const handlers = Functions.toLayer({
 })
 
 /** The program imports the methods too. */
-const isWorker = !isMainThread || process.send !== undefined
-
-if (isWorker && import.meta.filename === process.argv[1]) {
+if (import.meta.filename === process.argv[1]) {
   const server = RpcServer.layer(Functions).pipe(
     Layer.provide(handlers),
     Layer.provide(RpcServer.layerProtocolWorkerRunner),

@@ -145,7 +145,7 @@ const oneCall = Effect.fnUntraced(function*(world: World, plan: CallPlan) {
   if (verdict !== undefined) complain(world, `${verdict}\n  of call ${showPlan(plan)}${killedBy(world, verdict)}`)
 })
 
-/** Two runs of 10 seconds have 200 faults. */
+/** Two halves of 10 seconds have 200 faults. */
 const faultsPerSecond = 10
 
 /** A machine that is busy with other things gets more time for them. */

@@ -85,23 +85,29 @@ export const look = (mark: readonly [string, string]): Surroundings => {
   }
 }
 
-/** What a pool may have now and not at another time: workers come and go. One that is lost with each fault is more. */
-const changing = { bodies: 6, children: 6, marked: 6, threads: 24, files: 60 } as const
+type Counts = Omit<Surroundings, "resources">
 
-/** What has grown from one rest to the next, by more than that. */
-export const grown = (before: Surroundings, now: Surroundings): ReadonlyArray<string> =>
-  (Object.keys(changing) as ReadonlyArray<keyof typeof changing>) // it is these
-    .filter((name) => now[name] > before[name] + changing[name])
+/** What has grown by more than it may. */
+const grownBy = (allowed: Counts, before: Surroundings, now: Surroundings): ReadonlyArray<string> =>
+  (Object.keys(allowed) as ReadonlyArray<keyof Counts>) // it is these
+    .filter((name) => now[name] > before[name] + allowed[name])
     .map((name) => `${name} ${before[name]} -> ${now[name]}`)
+
+/** What a pool may have now and not at another time: workers come and go. One that is lost with each fault is more. */
+const changing: Counts = { bodies: 6, children: 6, marked: 6, threads: 24, files: 60 }
+
+/** What has grown from one rest to the next. */
+export const grown = (before: Surroundings, now: Surroundings): ReadonlyArray<string> => grownBy(changing, before, now)
+
+const nothing: Counts = { bodies: 0, children: 0, marked: 0, threads: 0, files: 0 }
 
 /** What is there that was not there before. */
 const more = (before: Surroundings, now: Surroundings): ReadonlyArray<string> => {
-  const counts = ["bodies", "children", "marked", "threads", "files"] as const
-  const grown = counts.filter((name) => now[name] > before[name]).map((name) =>
-    `${name} ${before[name]} -> ${now[name]}`
-  )
   const kinds = Object.entries(now.resources).filter(([kind, count]) => count > (before.resources[kind] ?? 0))
-  return [...grown, ...kinds.map(([kind, count]) => `${kind} ${before.resources[kind] ?? 0} -> ${count}`)]
+  return [
+    ...grownBy(nothing, before, now),
+    ...kinds.map(([kind, count]) => `${kind} ${before.resources[kind] ?? 0} -> ${count}`)
+  ]
 }
 
 /** Orphans have 2 seconds to leave; the machine may be busy. */

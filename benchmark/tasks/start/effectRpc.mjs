@@ -5,16 +5,13 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
-import { isMainThread } from "node:worker_threads"
 import { whoami } from "./whoami.mjs"
 
-export const Functions = RpcGroup.make(Rpc.make("whoami", { success: Schema.String }))
+const Functions = RpcGroup.make(Rpc.make("whoami", { success: Schema.String }))
 
-if (!isMainThread || process.send !== undefined) {
-  const server = RpcServer.layer(Functions).pipe(
-    Layer.provide(Functions.toLayer({ whoami: () => Effect.sync(whoami) })),
-    Layer.provide(RpcServer.layerProtocolWorkerRunner),
-    Layer.provide(NodeWorkerRunner.layer)
-  )
-  Effect.runFork(Layer.launch(server))
-}
+const server = RpcServer.layer(Functions).pipe(
+  Layer.provide(Functions.toLayer({ whoami: () => Effect.sync(whoami) })),
+  Layer.provide(RpcServer.layerProtocolWorkerRunner),
+  Layer.provide(NodeWorkerRunner.layer)
+)
+Effect.runFork(Layer.launch(server))

@@ -335,17 +335,16 @@ const noSuchMethod = (callee: Callee, name: string): Effect.Effect<never> =>
 export const call = (callee: Callee, name: string, payload: unknown): Effect.Effect<unknown, unknown, Scope.Scope> => {
   const { around, methods } = callee.definition
   if (!methods.has(name)) return noSuchMethod(callee, name)
-  return around === undefined
-    ? plainCall(callee, name, payload)
-    : around(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
-      plainCall(callee, name, payload)
+  return around?.(name, payload, sendFrom(callee)) as Effect.Effect<unknown, unknown> | undefined ?? // no stream
+    plainCall(callee, name, payload)
 }
 
-export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> =>
-  callee.definition.methods.has(name)
-    ? callee.definition.around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one
-      plainStream(callee, name, payload)
-    : Stream.fromEffect(noSuchMethod(callee, name))
+export const callStream = (callee: Callee, name: string, payload: unknown): Stream.Stream<unknown, unknown> => {
+  const { around, methods } = callee.definition
+  if (!methods.has(name)) return Stream.fromEffect(noSuchMethod(callee, name))
+  return around?.(name, payload, sendFrom(callee)) as Stream.Stream<unknown, unknown> | undefined ?? // one
+    plainStream(callee, name, payload)
+}
 
 // ---------------------------------------------------------------------------------------------------- proxies
 

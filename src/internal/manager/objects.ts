@@ -130,7 +130,7 @@ export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, 
             )
             const object = ++last
             const identity = identities.get(service) ?? object
-            if (typeof service === "object") identities.set(service, identity) // what has no types may give anything
+            if (Object(service) === service) identities.set(service, identity) // what has no types may give anything
             all.set(object, { service, identity, scope: own, holders: new Map(), calls: new Set() })
             return yield* Effect.orDie(hold(object, undefined))
           })

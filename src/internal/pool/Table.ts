@@ -69,12 +69,13 @@ const resize = <A>(self: Table<A>, count: number): void => {
   self.values = next.values
 }
 
-/** Was it there? */
-export const remove = <A>(self: Table<A>, key: number): boolean => {
+/** What was there. */
+export const remove = <A>(self: Table<A>, key: number): A | undefined => {
   const { keys, values } = self
   const mask = keys.length - 1
   let hole = placeOf(keys, key)
-  if (keys[hole] === 0) return false
+  if (keys[hole] === 0) return undefined
+  const removed = values[hole]
   self.size--
   for (let at = (hole + 1) & mask; keys[at] !== 0; at = (at + 1) & mask) {
     // what is found from its own place on without the hole stays
@@ -86,7 +87,7 @@ export const remove = <A>(self: Table<A>, key: number): boolean => {
   keys[hole] = 0
   values[hole] = undefined
   if (keys.length > leastPlaces && self.size * mostPlacesForEach < keys.length) resize(self, keys.length / 2)
-  return true
+  return removed
 }
 
 export const clear = <A>(self: Table<A>): void => {

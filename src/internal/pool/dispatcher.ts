@@ -192,7 +192,7 @@ const supply = (
 
 const settleWhenDone = (state: State, job: Job, out: Array<Command>): boolean => {
   const done = job.stopped ? job.cancelling === 0 : job.complete && job.settled === job.supplied
-  if (done && Table.remove(state.jobs, job.id)) out.push({ _tag: "Settled", job: job.id })
+  if (done && Table.remove(state.jobs, job.id) !== undefined) out.push({ _tag: "Settled", job: job.id })
   return done
 }
 

@@ -216,16 +216,10 @@ const perform = (engine: Engine, command: Command): void => {
       )
     case "DeliverFailure":
       return Table.get(engine.sinks, command.job)?.onFailure(command.index, command.failure, command.worker)
-    case "Settled": {
-      const sink = Table.get(engine.sinks, command.job)
-      Table.remove(engine.sinks, command.job)
-      return sink?.onSettled()
-    }
-    case "Abandoned": {
-      const sink = Table.get(engine.sinks, command.job)
-      Table.remove(engine.sinks, command.job)
-      return sink?.onAbandoned(engine.closed ?? closedError(engine, "is closed:"))
-    }
+    case "Settled":
+      return Table.remove(engine.sinks, command.job)?.onSettled()
+    case "Abandoned":
+      return Table.remove(engine.sinks, command.job)?.onAbandoned(engine.closed ?? closedError(engine, "is closed:"))
     case "Send":
       return send(engine, command.worker, command.chunk)
     case "Pull":

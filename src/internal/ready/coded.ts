@@ -147,7 +147,8 @@ const updateWith = (raw: Methods, coders: Coders) => (task: object, argument: un
 
 const hasNone = ({ key, value }: Schemas): boolean => key === undefined && value === undefined
 
-const codersOf = (kind: CodedKind, schemas: Schemas, what: string): Coders => {
+const codersOf = (kind: CodedKind, schemas: Schemas): Coders => {
+  const what = `Manager.${kind}`
   const value = coderIfAny(schemas.value, what)
   const hasPlaces = schemas.value !== undefined && (kind === "map" || kind === "list")
   return { key: coderIfAny(schemas.key, what), value: hasPlaces ? present(value, what) : value, what }
@@ -156,8 +157,7 @@ const codersOf = (kind: CodedKind, schemas: Schemas, what: string): Coders => {
 /** Where there is no schema it is the proxy itself. */
 export const coded = (kind: CodedKind, proxy: object, schemas: Schemas): object => {
   if (hasNone(schemas)) return proxy
-  const what = `Manager.${kind}`
-  const coders = codersOf(kind, schemas, what)
+  const coders = codersOf(kind, schemas)
   const raw = proxy as Methods // as its kind has them
   const methods = Object.entries<Signature>(signatures[kind])
     .map(([name, signature]) => [name, called(raw, name, signature, coders)] as const)
@@ -174,8 +174,7 @@ export const encodeFirst = (
   schemas: Schemas
 ): Effect.Effect<unknown, ProcessError> => {
   if (hasNone(schemas)) return Effect.succeed(initial)
-  const what = `Manager.${kind}`
-  const coders = codersOf(kind, schemas, what)
+  const coders = codersOf(kind, schemas)
   const shape = { ref: value, map: entries, list: values, set: values, queue: plain }[kind]
   return shape.encode(coders)(initial)
 }

@@ -160,18 +160,17 @@ export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
 
   const reportSuccess = (run: Run, value: unknown, millis: number): void => {
     let marked = false
+    // these are never refused, nor too large
+    if (typeof value !== "number" && typeof value !== "boolean" && value !== undefined) names.set(run.id, run.task.name)
     if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
       try {
         const prepared = prepare(value, channel, "result")
         marked = prepared.marked
         value = isCheap(run) ? snapshot(prepared.value) : prepared.value
         if (value === prepared.value) loose = true
-        names.set(run.id, run.task.name)
       } catch (cause) {
         return reportFailure(run, border(reasonOf(cause, "success", `task "${run.task.name}"`)), millis)
       }
-    } else if (typeof value === "string" || typeof value === "bigint") {
-      names.set(run.id, run.task.name) // it may be too large
     }
     if (run.items.length === 1) addRunSuccess(outbox, marked, run.id, value, millis)
     else grow(run, value, marked, millis)

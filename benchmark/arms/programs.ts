@@ -1,4 +1,12 @@
+/** What the arms share that are programs of Effect. */
 import * as Effect from "effect/Effect"
+
+/** The effect's duration in milliseconds, and its value. */
+export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [ms: number, value: A], E, R> =>
+  Effect.suspend(() => {
+    const begin = performance.now()
+    return Effect.map(effect, (value) => [performance.now() - begin, value] as const)
+  })
 
 /** So many calls, in lanes of one after the other, as the rivals that answer with promises have it. */
 export const inLanes = <E>(
