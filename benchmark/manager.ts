@@ -1,5 +1,6 @@
 import type { Contender, Workload } from "./harness.ts"
-import { manager } from "./orders.ts"
+import { manager, pipe } from "./orders.ts"
+import type { ManagerOrder } from "./orders.ts"
 
 const calls = 30_000
 const python = "Python, `Manager`"
@@ -12,17 +13,36 @@ const both: ReadonlyArray<Row> = [
   [python, "python.py", "rival"]
 ]
 
-const nameOf = (object: "ref" | "map", clients: number): string =>
-  `${object === "ref" ? "`get` of a ref" : "`set` of a map"}, ${clients} client${clients === 1 ? "" : "s"}`
+type Subject = ManagerOrder["object"]
 
-const group = (object: "ref" | "map", clients: number) =>
-  [...both, ...(clients === 1 ? [[bare, "rpc.ts", "reference"] as const] : [])].map(([name, arm, role]): Contender => ({
+const names: Readonly<Record<Subject, string>> = {
+  ref: "`get` of a ref",
+  map: "`set` of a map",
+  service: "`get` of a service of the same methods"
+}
+
+const nameOf = (object: Subject, clients: number): string =>
+  `${names[object]}, ${clients} client${clients === 1 ? "" : "s"}`
+
+const rowsOf = (object: Subject, clients: number, rows: ReadonlyArray<Row>) =>
+  rows.map(([name, arm, role]): Contender => ({
     name,
     arm,
     role,
     group: nameOf(object, clients),
     order: manager({ method: "processes", object, clients, calls })
   }))
+
+const rpc: Row = [bare, "rpc.ts", "reference"]
+
+/** What nothing over a socket can be faster than: 8 bytes there, and as many back. */
+const roundTrips: Contender = {
+  name: "a bare unix socket: 8 bytes, and as many back",
+  arm: "talk.ts",
+  role: "reference",
+  group: nameOf("ref", 1),
+  order: pipe({ method: "processes", variant: "socket", pattern: "pingPong", messages: calls, bytes: 8 })
+}
 
 export const workload: Workload = {
   name: "manager",
@@ -33,15 +53,26 @@ export const workload: Workload = {
     } calls of each client, one after the other, after a tenth of them to warm up. Clients and`,
     "server are processes of their own; the parent does nothing. Python has a `Value` and a `dict`, of which `get` is a read",
     "and `set` is `d[k] = v`. Milliseconds for all calls.",
-    "Floors: 5x Python's `Manager`; at most 1.2 times the latency of bare effect/rpc."
+    "Floors: 5x Python's `Manager`; at most 1.2 times the latency of bare effect/rpc, which is the same service, with and",
+    "without a manager. A ref and a map are objects that such a service has given."
   ],
   unit: "ms",
   better: "less",
   figure: (ms) => ms,
   limitMillis: 120_000,
-  groups: ([["ref", 1], ["map", 1], ["ref", 4], ["map", 4]] as const).map(([object, clients]) => ({
-    name: nameOf(object, clients),
-    reference: python
-  })),
-  contenders: [...group("ref", 1), ...group("map", 1), ...group("ref", 4), ...group("map", 4)]
+  groups: [
+    { name: nameOf("service", 1), reference: bare },
+    ...([["ref", 1], ["map", 1], ["ref", 4], ["map", 4]] as const).map(([object, clients]) => ({
+      name: nameOf(object, clients),
+      reference: python
+    }))
+  ],
+  contenders: [
+    ...rowsOf("service", 1, [both[0]!, rpc]),
+    ...rowsOf("ref", 1, [...both, rpc]),
+    roundTrips,
+    ...rowsOf("map", 1, [...both, rpc]),
+    ...rowsOf("ref", 4, both),
+    ...rowsOf("map", 4, both)
+  ]
 }

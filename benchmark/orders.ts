@@ -93,8 +93,8 @@ export interface QueueOrder extends Common {
 /** Calls of one object that lives in a server process, one after the other from each client. */
 export interface ManagerOrder extends Common {
   readonly work: "manager"
-  /** `get` of a ref, or `set` of a map. */
-  readonly object: "ref" | "map"
+  /** `get` of a ref, `set` of a map, or `get` of a service that gives a number. */
+  readonly object: "ref" | "map" | "service"
   readonly clients: number
   /** Of each client. */
   readonly calls: number

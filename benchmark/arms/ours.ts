@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Task } from "../../src/Task.ts"
 import type {
   ApplyOrder,
@@ -181,12 +181,23 @@ const queue = Effect.fnUntraced(function*(order: QueueOrder) {
   yield* Effect.forEach(children, Process.join)
 })
 
+const hostedOf = Effect.fnUntraced(function*({ object }: ManagerOrder) {
+  switch (object) {
+    case "ref":
+      return { ref: yield* Manager.ref(0) }
+    case "map":
+      return { map: yield* Manager.map<number, number>() }
+    case "service": {
+      const { Service, numbers } = yield* Effect.promise(() => import("../tasks/oursService.ts"))
+      return { ref: Context.get(yield* Layer.build(Manager.layer(numbers)), Service) }
+    }
+  }
+})
+
 const manager = Effect.fnUntraced(function*(order: ManagerOrder) {
   const { callMany } = yield* Effect.promise(() => import("../tasks/oursManaged.ts"))
   const gate = yield* SharedBarrier.make(order.clients + 1)
-  const hosted = order.object === "ref"
-    ? { ref: yield* Manager.ref(0) }
-    : { map: yield* Manager.map<number, number>() }
+  const hosted = yield* hostedOf(order)
   const clients = Array.from({ length: order.clients }, () => ({ ...hosted, gate, order }))
   const children = yield* Effect.forEach(clients, (work) => Process.start(callMany, work))
   const wait = SharedBarrier.wait(gate)

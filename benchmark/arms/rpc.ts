@@ -18,7 +18,7 @@ const keys = 100
 const calls = Effect.fnUntraced(function*({ calls, object }: ManagerOrder) {
   const client = yield* RpcClient.make(Methods)
   const call = (n: number): Effect.Effect<unknown, unknown> =>
-    object === "ref" ? client.get() : client.set({ key: n % keys, value: n })
+    object === "map" ? client.set({ key: n % keys, value: n }) : client.get()
   for (let n = 0; n < warmUpOf(calls); n++) yield* call(n)
   const begin = performance.now()
   for (let n = 0; n < calls; n++) yield* call(n)

@@ -1,4 +1,4 @@
-/** effect/rpc as it comes, over a unix socket: the methods of a ref and of a map. */
+/** The methods of a ref and of a map, and effect/rpc as it comes with them, over a unix socket. */
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,12 +13,21 @@ export const Methods = RpcGroup.make(
   Rpc.make("set", { payload: { key: Schema.Number, value: Schema.Number } })
 )
 
-const serve = (path: string) => {
+export interface Numbers {
+  readonly get: () => Effect.Effect<number>
+  readonly set: (entry: { readonly key: number; readonly value: number }) => Effect.Effect<void>
+}
+
+export const makeNumbers = (): Numbers => {
   const all = new Map<number, number>()
-  const handlers = Methods.toLayer({
+  return {
     get: () => Effect.succeed(0),
     set: ({ key, value }) => Effect.sync(() => void all.set(key, value))
-  })
+  }
+}
+
+const serve = (path: string) => {
+  const handlers = Methods.toLayer({ ...makeNumbers() })
   const ready = Layer.effectDiscard(Effect.sync(() => process.send!("ready")))
   return RpcServer.layer(Methods).pipe(
     Layer.provide(handlers),

@@ -4,6 +4,7 @@ import type * as Shared from "../../src/index.ts"
 import { warmUpOf } from "../orders.ts"
 import type { ManagerOrder } from "../orders.ts"
 import { load, Task } from "../ours.ts"
+import type { Numbers } from "./bareRpc.ts"
 
 const { SharedBarrier } = await load()
 
@@ -12,7 +13,8 @@ const module = import.meta.url
 interface Work {
   readonly gate: Shared.SharedBarrier.SharedBarrier
   readonly order: ManagerOrder
-  readonly ref?: Shared.Manager.HostedRef<number>
+  /** Or a service. */
+  readonly ref?: Pick<Shared.Manager.HostedRef<number> | Numbers, "get">
   readonly map?: Shared.Manager.HostedMap<number, number>
 }
 
