@@ -791,6 +791,11 @@ export const semaphore = (permits: number, options?: ObjectOptions): Made<Hosted
  */
 export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => ask("lock", 1, options)
 
+/** In both call shapes: with the effect after so many arguments, or to be given one later. */
+const around = (before: number, run: (...all: ReadonlyArray<never>) => unknown): never =>
+  ((...all: ReadonlyArray<never>) =>
+    all.length > before ? run(...all) : (effect: never) => run(...all, effect)) as never // as declared
+
 /**
  * Runs an effect while it holds so many permits. They come back when it ends, when it is interrupted, and when its process
  * dies. An effect that loses its server is interrupted, and fails with what became of that.
@@ -817,10 +822,7 @@ export const withPermits: {
     permits: number,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | ProcessError, R>
-} = <A, E, R>(self: HostedSemaphore, permits: number, effect?: Effect.Effect<A, E, R>) =>
-  (effect === undefined
-    ? (later: Effect.Effect<A, E, R>) => holding(self, permits, later)
-    : holding(self, permits, effect)) as never // what the one or the other call shape promises
+} = around(2, holding)
 
 /**
  * Like {@link withPermits}, but does not wait: `None` when there are not so many, and the effect has not run.
@@ -837,10 +839,7 @@ export const withPermitsIfAvailable: {
     permits: number,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
-} = <A, E, R>(self: HostedSemaphore, permits: number, effect?: Effect.Effect<A, E, R>) =>
-  (effect === undefined
-    ? (later: Effect.Effect<A, E, R>) => holdingIfAvailable(self, permits, later)
-    : holdingIfAvailable(self, permits, effect)) as never // as above
+} = around(2, holdingIfAvailable)
 
 /**
  * Runs an effect while it holds the lock: {@link withPermits} with one.
@@ -851,10 +850,7 @@ export const withPermitsIfAvailable: {
 export const withLock: {
   (self: HostedSemaphore): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ProcessError, R>
   <A, E, R>(self: HostedSemaphore, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ProcessError, R>
-} = <A, E, R>(self: HostedSemaphore, effect?: Effect.Effect<A, E, R>) =>
-  (effect === undefined
-    ? (later: Effect.Effect<A, E, R>) => holding(self, 1, later)
-    : holding(self, 1, effect)) as never // as above
+} = around(1, (self: HostedSemaphore, effect: Effect.Effect<unknown>) => holding(self, 1, effect))
 
 /**
  * Like {@link withLock}, but does not wait: `None` when the lock is held, and the effect has not run.
@@ -870,7 +866,4 @@ export const withLockIfAvailable: {
     self: HostedSemaphore,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
-} = <A, E, R>(self: HostedSemaphore, effect?: Effect.Effect<A, E, R>) =>
-  (effect === undefined
-    ? (later: Effect.Effect<A, E, R>) => holdingIfAvailable(self, 1, later)
-    : holdingIfAvailable(self, 1, effect)) as never // as above
+} = around(1, (self: HostedSemaphore, effect: Effect.Effect<unknown>) => holdingIfAvailable(self, 1, effect))

@@ -5,6 +5,7 @@ import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
+import { availableParallelism, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
 import { StartMethod } from "../src/index.ts"
 
@@ -77,6 +78,9 @@ const lives = (pid: number): boolean => {
   }
 }
 
+/** Among how many each core is shared: what takes two seconds of a quiet machine takes so many times as long. */
+const contention = (): number => Math.max(1, loadavg()[0]! / availableParallelism())
+
 /** Waits for the end of processes that are nobody's children here: only /proc knows. Bounded. */
 const gone = (pids: ReadonlyArray<number>, millis: number): Effect.Effect<ReadonlyArray<number>> =>
   Effect.gen(function*() {
@@ -138,7 +142,7 @@ describe("a program", () => {
           yield* program.until(/^pid \d+$/, count)
           const pids = [...program.output().matchAll(/^pid (\d+)$/gm)].map(([, pid]) => Number(pid))
           assert.strictEqual(new Set(pids).size, count)
-          const watch = yield* Effect.forkChild(gone(pids, 2000))
+          const watch = yield* Effect.forkChild(gone(pids, 2000 * contention()))
           yield* Effect.sync(() => program.process.kill("SIGKILL"))
           const left = yield* Fiber.join(watch)
           yield* Effect.sync(() => left.forEach((pid) => process.kill(pid, "SIGKILL")))

@@ -274,21 +274,17 @@ export const aloneSuite = (kind: Kind): void => {
         assert.include(reason.message, "it is the manager \"Counters\"")
       }))
 
-    law("a manager with other methods is refused by what differs", () =>
-      Effect.gen(function*() {
-        const address = yield* addressOf(kind)
-        const server = yield* Manager.serve(T.otherWires, { address, authKey })
-        const reason = yield* refused(server.address)
-        assert.strictEqual(reason._tag, "AuthenticationFailed")
-        for (
-          const difference of [
-            "it has no \"count\"",
-            "\"get\" gives a stream there, and a value here",
-            "it has \"rename\", which is not known here",
-            "it has no objects \"Drawer\""
-          ]
-        ) assert.include(reason.message, difference)
-      }))
+    law(
+      "a manager with other methods is refused by the first that differ, and by how many more there are",
+      () =>
+        Effect.gen(function*() {
+          const address = yield* addressOf(kind)
+          const server = yield* Manager.serve(T.otherWires, { address, authKey })
+          const reason = yield* refused(server.address)
+          assert.strictEqual(reason._tag, "AuthenticationFailed")
+          assert.match(reason.message, /it has no "compute"; it has no "count"; it has no "detached"; and 10 more\. /)
+        })
+    )
 
     law("a manager of another version of what is said is refused by it", () =>
       Effect.gen(function*() {

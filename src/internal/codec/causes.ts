@@ -62,12 +62,14 @@ const makeReason = (encoded: EncodedReason, startMethod: string): Reason => {
 }
 
 /** A defect keeps its own stack, followed by where it happened. */
-const locate = (defect: unknown, place: Place): unknown => {
-  if (!isError(defect)) return defect
-  const where = `    at task "${place.task}" of ${place.module} in ${place.worker} (pid ${place.pid})`
-  setHidden(defect, "stack", `${defect.stack ?? `${defect.name}: ${defect.message}`}\n${where}`)
+export const locate = (defect: unknown, where: string): unknown => {
+  if (isError(defect)) {
+    setHidden(defect, "stack", `${defect.stack ?? `${defect.name}: ${defect.message}`}\n    at ${where}`)
+  }
   return defect
 }
+
+const show = ({ module, pid, task, worker }: Place): string => `task "${task}" of ${module} in ${worker} (pid ${pid})`
 
 /** The cause of a failed item: its own error decoded, its defects located. */
 export const decodeFailure = (
@@ -82,7 +84,7 @@ export const decodeFailure = (
       case "interrupt":
         return Cause.makeInterruptReason(reason[1])
       case "die":
-        return Cause.makeDieReason(locate(open(reason[1]), place))
+        return Cause.makeDieReason(locate(open(reason[1]), show(place)))
       case "fail": {
         const error = open(reason[1])
         if (errorSchema === undefined) return Cause.makeFailReason(error)

@@ -11,10 +11,12 @@ import * as Scope from "effect/Scope"
 import * as SocketService from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { NotShareable, ProcessError } from "../../ProcessError.ts"
+import { locate } from "../codec/causes.ts"
 import { forsakeAll, restoreAll } from "../handles/handle.ts"
 import type { Given } from "../handles/handle.ts"
 import { makeProxy } from "../handles/manager.ts"
 import type { ProxyHandle, Reference } from "../handles/manager.ts"
+import { show } from "../listener/address.ts"
 import type { Crossed } from "../protocol/messages.ts"
 import { inOneGo } from "../sync/asking.ts"
 import { isAtBorder, isUnframed, named } from "./border.ts"
@@ -62,12 +64,26 @@ const borderError = (
   return link.isLost() && Cause.hasInterruptsOnly(cause) ? callee.whyLost(method) : undefined
 }
 
+/** Its defects say where they happened. */
+const located = (
+  { definition: { module, name }, server }: Callee,
+  method: string,
+  cause: Cause.Cause<unknown>
+): Cause.Cause<unknown> => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Die") {
+      locate(reason.defect, `method "${method}" of "${name}" of ${module} in the server at ${show(server.address)}`)
+    }
+  }
+  return cause
+}
+
 /** A method that cannot fail with it dies of it. */
 const settle =
   (callee: Callee, name: string, { admits }: Method, link: Link) =>
   (cause: Cause.Cause<unknown>): Effect.Effect<never, unknown> => {
     const error = borderError(callee, name, link, cause)
-    if (error === undefined) return Effect.failCause(cause)
+    if (error === undefined) return Effect.failCause(located(callee, name, cause))
     return Effect.flatMap(
       error,
       (error): Effect.Effect<never, ProcessError> => admits ? Effect.fail(error) : Effect.die(error)

@@ -128,6 +128,19 @@ export interface Way {
   readonly linkNow: () => Link | undefined
 }
 
+const triesOf = (
+  scope: Scope.Scope,
+  wish: Wish,
+  again: Schedule.Schedule<unknown, ProcessError> | undefined,
+  options: LinkOptions
+): Effect.Effect<Link, ProcessError> =>
+  again === undefined
+    ? linkAlone(scope, wish, options)
+    : Effect.retry(linkAlone(scope, { ...wish, deadlineMillis: 0 }, options), {
+      schedule: again,
+      while: ({ reason }) => reason._tag === "TimedOut"
+    })
+
 /** It fails where the first connection does; `again` says when, and how often, it is tried after that. */
 export const makeWay = (
   wish: Wish,
@@ -141,10 +154,7 @@ export const makeWay = (
     let outcome: Exit.Exit<Link, ProcessError> | undefined
     let isOver = false
     const options: LinkOptions = { keepsAlive: true, silenceMillis }
-    const once = linkAlone(scope, { ...wish, deadlineMillis: again === undefined ? wish.deadlineMillis : 0 }, options)
-    const tries = again === undefined
-      ? once
-      : Effect.retry(once, { schedule: again, while: ({ reason }) => reason._tag === "TimedOut" })
+    const tries = triesOf(scope, wish, again, options)
     const follow = (link: Link): void => {
       link.whenLost(() => {
         if (!isOver) begin()

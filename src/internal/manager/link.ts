@@ -58,13 +58,21 @@ const pings = ({ address, silenceMillis }: LinkTerms) =>
     ? { pingInterval: Math.max(100, Math.min(5000, silenceMillis / 2)), pingTimeout: silenceMillis }
     : { pingInterval: Infinity }
 
+/** Where a whole module differs the first differences tell enough. */
+const mostTold = 3
+
+const some = (found: ReadonlyArray<string>): string => {
+  const others = found.length - mostTold
+  return found.slice(0, mostTold).join("; ") + (others > 0 ? `; and ${others} more` : "")
+}
+
 const checkFit = (called: Called, { address, presence }: LinkTerms): Effect.Effect<void, ProcessError> => {
   const found = "name" in called ? differences(called, presence) : []
   return found.length === 0 || !("name" in called) ? Effect.void : Effect.fail(
     new ProcessError({
       reason: new AuthenticationFailed({
         message:
-          `Manager "${called.name}": its server at ${show(address)} is another one: ${found.join("; ")}. Both sides ` +
+          `Manager "${called.name}": its server at ${show(address)} is another one: ${some(found)}. Both sides ` +
           "need the same version of the module that defines it."
       })
     })
@@ -97,18 +105,73 @@ const forsaking = (protocol: RpcClient.Protocol["Service"]): RpcClient.Protocol[
   }
 }
 
+/** A stream that nobody takes of must not hold up what else comes: of each stream the server sends one chunk at a time. */
+const chunksAside = (protocol: RpcClient.Protocol["Service"], scope: Scope.Scope): RpcClient.Protocol["Service"] => ({
+  ...protocol,
+  run: (id, hear) =>
+    protocol.run(id, (message) =>
+      message._tag === "Chunk"
+        ? Effect.asVoid(Effect.forkIn(hear(message), scope, { startImmediately: true }))
+        : hear(message))
+})
+
+interface Loss extends Pick<Link, "isLost" | "whenLost"> {
+  readonly lose: () => void
+}
+
+/** Before the calls hear of it: whoever calls again then needs another one. */
+const watchLoss = (socket: Socket): Loss => {
+  const callbacks = new Set<() => void>()
+  let isLost = socket.destroyed
+  const lose = (): void => {
+    isLost = true
+    for (const callback of callbacks) callback()
+    callbacks.clear()
+  }
+  for (const event of ["end", "error", "close"]) socket.once(event, lose)
+  return {
+    lose,
+    isLost: () => isLost,
+    whenLost: (callback) => {
+      if (isLost) callback()
+      else callbacks.add(callback)
+      return () => void callbacks.delete(callback)
+    }
+  }
+}
+
+/** Those of one connection, by what they call. */
+const makeClients = (
+  protocol: RpcClient.Protocol["Service"],
+  scope: Scope.Scope,
+  terms: LinkTerms
+): Pick<Link, "clientOf" | "clientNow"> => {
+  const clients = new Map<object, Client>()
+  const makeClient = (definition: Called): Effect.Effect<Client> =>
+    RpcClient.make(definition.group, { flatten: true, spanPrefix: "Manager" }).pipe(
+      Effect.provideService(RpcClient.Protocol, protocol),
+      Effect.map((client) => {
+        clients.set(definition, client as unknown as Client) // its types are those of the definition
+        return client as unknown as Client
+      }),
+      Scope.provide(scope),
+      Effect.uninterruptible
+    ) as Effect.Effect<Client> // a client without middleware needs nothing
+  return {
+    clientOf: (definition) => {
+      const known = clients.get(definition)
+      return known === undefined
+        ? Effect.andThen(checkFit(definition, terms), makeClient(definition))
+        : Effect.succeed(known)
+    },
+    clientNow: (definition) => clients.get(definition)
+  }
+}
+
 /** It lasts as long as its socket, or its scope. */
 export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const callbacks = new Set<() => void>()
-    let isLost = socket.destroyed
-    const lose = (): void => {
-      isLost = true
-      for (const callback of callbacks) callback()
-      callbacks.clear()
-    }
-    // before the calls hear of it: whoever calls again then needs another one
-    for (const event of ["end", "error", "close"]) socket.once(event, lose)
+    const { isLost, lose, whenLost } = watchLoss(socket)
     const onBroken = (): void => {
       lose()
       socket.destroy()
@@ -116,31 +179,11 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
     const isToOthers = isFar(terms.address)
     const serialization = makeSerialization({ side: "client", receives: terms.receives, isFar: isToOthers, onBroken })
     const protocol = yield* RpcClient.makeProtocolSocket({ ...pings(terms), retryPolicy: Schedule.recurs(0) }).pipe(
-      Effect.provideService(SocketService.Socket, socketOver(socket, terms.sends)),
+      Effect.provideService(SocketService.Socket, socketOver(socket, { limit: terms.sends, isForgiving: false })),
       Effect.provideService(RpcSerialization.RpcSerialization, serialization)
     )
-    const clients = new Map<object, Client>()
     const scope = yield* Scope.fork(yield* Effect.scope)
-    const settled = forsaking(protocol)
-    // a stream that nobody takes of must not hold up what else comes: of each stream the server sends one chunk at a time
-    const aside: RpcClient.Protocol["Service"] = {
-      ...settled,
-      run: (id, hear) =>
-        settled.run(id, (message) =>
-          message._tag === "Chunk"
-            ? Effect.asVoid(Effect.forkIn(hear(message), scope, { startImmediately: true }))
-            : hear(message))
-    }
-    const makeClient = (definition: Called): Effect.Effect<Client> =>
-      RpcClient.make(definition.group, { flatten: true, spanPrefix: "Manager" }).pipe(
-        Effect.provideService(RpcClient.Protocol, aside),
-        Effect.map((client) => {
-          clients.set(definition, client as unknown as Client) // its types are those of the definition
-          return client as unknown as Client
-        }),
-        Scope.provide(scope),
-        Effect.uninterruptible
-      ) as Effect.Effect<Client> // a client without middleware needs nothing
+    const clients = makeClients(chunksAside(forsaking(protocol), scope), scope, terms)
     // before the clients end: they interrupt their calls, and must not seem to have been asked to
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -148,20 +191,5 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
         socket.destroySoon() // what is given back is said before
       })
     )
-    return {
-      isLost: () => isLost,
-      whenLost: (callback) => {
-        if (isLost) callback()
-        else callbacks.add(callback)
-        return () => void callbacks.delete(callback)
-      },
-      clientOf: (definition) => {
-        const known = clients.get(definition)
-        return known === undefined
-          ? Effect.andThen(checkFit(definition, terms), makeClient(definition))
-          : Effect.succeed(known)
-      },
-      clientNow: (definition) => clients.get(definition),
-      border: borderOf(isToOthers)
-    }
+    return { isLost, whenLost, ...clients, border: borderOf(isToOthers) }
   })

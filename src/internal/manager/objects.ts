@@ -56,94 +56,114 @@ export const isByClient = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isSuccess(exit) ||
   exit.cause.reasons.some((reason) => Cause.reasonAnnotations(reason).mapUnsafe.has(ClientAbort.key))
 
+interface State {
+  readonly all: Map<number, Hosted>
+  /** What has been put more than once is the same. */
+  readonly identities: WeakMap<object, number>
+  readonly scope: Scope.Scope
+  /** For so long a holder that has lost its connection may come back. */
+  readonly leaseMillis: number
+  last: number
+}
+
+const letGo = ({ all }: State, object: number, hosted: Hosted, holder: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    hosted.holders.delete(holder)
+    if (hosted.holders.size > 0 || !all.delete(object)) return Effect.void
+    const why = because(isDropped(object))
+    for (const call of Array.from(hosted.calls)) call.interruptUnsafe(undefined, why)
+    return Scope.close(hosted.scope, Exit.void)
+  })
+
+const leave = (state: State, object: number, hosted: Hosted, name: number, exit: Exit.Exit<unknown, unknown>) => {
+  const { leaseMillis, scope } = state
+  const holder = hosted.holders.get(name)
+  if (holder === undefined) return Effect.void
+  holder.streams--
+  if (leaseMillis === 0 || isByClient(exit)) return letGo(state, object, hosted, name)
+  // the server has not seen yet that the connection before this one is lost
+  if (holder.streams > 0) return Effect.void
+  const expires = Effect.delay(letGo(state, object, hosted, name), leaseMillis)
+  return Effect.map(Effect.forkIn(expires, scope), (fiber) => {
+    holder.expiry = fiber
+  })
+}
+
+const enter = ({ holders }: Hosted, name: number): Effect.Effect<unknown> => {
+  const holder = holders.get(name) ?? { streams: 0, expiry: undefined }
+  const { expiry } = holder
+  holders.set(name, holder)
+  holder.streams++
+  holder.expiry = undefined
+  return expiry === undefined ? Effect.void : Fiber.interrupt(expiry)
+}
+
+const hold = (
+  state: State,
+  object: number,
+  known: number | undefined
+): Effect.Effect<Leased, ProcessError, Scope.Scope> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    const hosted = state.all.get(object)
+    if (hosted === undefined) return Effect.fail(isDropped(object))
+    const holder = known ?? ++state.last
+    return enter(hosted, holder).pipe(
+      Effect.andThen(Effect.addFinalizer((exit) => leave(state, object, hosted, holder, exit))),
+      Effect.as({ object, identity: hosted.identity, holder, leaseMillis: state.leaseMillis })
+    )
+  }))
+
+const put = <E>(
+  state: State,
+  make: Effect.Effect<object, E, Scope.Scope>
+): Effect.Effect<Leased, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { all, identities } = state
+      const own = yield* Scope.fork(state.scope)
+      const service = yield* Effect.onError(
+        restore(Scope.provide(make, own)),
+        (cause) => Scope.close(own, Exit.failCause(cause))
+      )
+      const object = ++state.last
+      const identity = identities.get(service) ?? object
+      if (Object(service) === service) identities.set(service, identity) // what has no types may give anything
+      all.set(object, { service, identity, scope: own, holders: new Map(), calls: new Set() })
+      return yield* Effect.orDie(hold(state, object, undefined))
+    })
+  )
+
+/** Undefined where it is not there any more. */
+const underWay = (
+  { all }: State,
+  object: number,
+  call: Fiber.Fiber<unknown, unknown>
+): (() => undefined) | undefined => {
+  const calls = all.get(object)?.calls
+  if (calls === undefined) return undefined
+  calls.add(call)
+  return () => void calls.delete(call)
+}
+
+const notThere = (object: number): Effect.Effect<never> => Effect.die(atBorder(isDropped(object)))
+
 /** For so long a holder that has lost its connection may come back. */
 export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const all = new Map<number, Hosted>()
-    /** What has been put more than once is the same. */
-    const identities = new WeakMap<object, number>()
-    const scope = yield* Effect.scope
+  Effect.map(Effect.scope, (scope) => {
     // those of a server that was started anew are others: nobody takes one for what they had before
-    let last = randomInt(2 ** 47)
-
-    const letGo = (object: number, hosted: Hosted, holder: number): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        hosted.holders.delete(holder)
-        if (hosted.holders.size > 0 || !all.delete(object)) return Effect.void
-        const why = because(isDropped(object))
-        for (const call of Array.from(hosted.calls)) call.interruptUnsafe(undefined, why)
-        return Scope.close(hosted.scope, Exit.void)
-      })
-
-    const leave = (object: number, hosted: Hosted, name: number, exit: Exit.Exit<unknown, unknown>) => {
-      const holder = hosted.holders.get(name)
-      if (holder === undefined) return Effect.void
-      holder.streams--
-      if (leaseMillis === 0 || isByClient(exit)) return letGo(object, hosted, name)
-      // the server has not seen yet that the connection before this one is lost
-      if (holder.streams > 0) return Effect.void
-      const expires = Effect.delay(letGo(object, hosted, name), leaseMillis)
-      return Effect.map(Effect.forkIn(expires, scope), (fiber) => {
-        holder.expiry = fiber
-      })
-    }
-
-    const enter = ({ holders }: Hosted, name: number): Effect.Effect<unknown> => {
-      const holder = holders.get(name) ?? { streams: 0, expiry: undefined }
-      const { expiry } = holder
-      holders.set(name, holder)
-      holder.streams++
-      holder.expiry = undefined
-      return expiry === undefined ? Effect.void : Fiber.interrupt(expiry)
-    }
-
-    const hold = (object: number, known: number | undefined): Effect.Effect<Leased, ProcessError, Scope.Scope> =>
-      Effect.uninterruptible(Effect.suspend(() => {
-        const hosted = all.get(object)
-        if (hosted === undefined) return Effect.fail(isDropped(object))
-        const holder = known ?? ++last
-        return enter(hosted, holder).pipe(
-          Effect.andThen(Effect.addFinalizer((exit) => leave(object, hosted, holder, exit))),
-          Effect.as({ object, identity: hosted.identity, holder, leaseMillis })
-        )
-      }))
-
-    /** Undefined where it is not there any more. */
-    const underWay = (object: number, call: Fiber.Fiber<unknown, unknown>): (() => undefined) | undefined => {
-      const calls = all.get(object)?.calls
-      if (calls === undefined) return undefined
-      calls.add(call)
-      return () => void calls.delete(call)
-    }
-
-    const notThere = (object: number): Effect.Effect<never> => Effect.die(atBorder(isDropped(object)))
-
+    const state: State = { all: new Map(), identities: new WeakMap(), scope, leaseMillis, last: randomInt(2 ** 47) }
     return {
-      find: (object) => all.get(object)?.service,
-      put: (make) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function*() {
-            const own = yield* Scope.fork(scope)
-            const service = yield* Effect.onError(
-              restore(Scope.provide(make, own)),
-              (cause) => Scope.close(own, Exit.failCause(cause))
-            )
-            const object = ++last
-            const identity = identities.get(service) ?? object
-            if (Object(service) === service) identities.set(service, identity) // what has no types may give anything
-            all.set(object, { service, identity, scope: own, holders: new Map(), calls: new Set() })
-            return yield* Effect.orDie(hold(object, undefined))
-          })
-        ),
-      hold,
+      find: (object) => state.all.get(object)?.service,
+      put: (make) => put(state, make),
+      hold: (object, holder) => hold(state, object, holder),
       during: (object, call) =>
         Effect.withFiber((fiber) => {
-          const ended = underWay(object, fiber)
+          const ended = underWay(state, object, fiber)
           return ended === undefined ? notThere(object) : Effect.onExitPrimitive(call, ended)
         }),
       duringScope: (object) =>
         Effect.uninterruptible(Effect.withFiber((fiber) => {
-          const ended = underWay(object, fiber)
+          const ended = underWay(state, object, fiber)
           return ended === undefined ? notThere(object) : Effect.addFinalizer(() => Effect.sync(ended))
         }))
     }

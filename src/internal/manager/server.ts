@@ -12,7 +12,6 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
-import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
 import { isFar } from "../listener/address.ts"
@@ -22,6 +21,7 @@ import type { Crossed } from "../protocol/messages.ts"
 import { atBorder } from "./border.ts"
 import { leaseGroup, reachable } from "./definition.ts"
 import type { Definition, Handed, Leased, Method } from "./definition.ts"
+import { lasting } from "./lasting.ts"
 import { isByClient, isDropped, makeObjects } from "./objects.ts"
 import type { Objects } from "./objects.ts"
 import { presenceOf, sayWho } from "./greeting.ts"
@@ -46,9 +46,8 @@ const ticketOf = ({ client: { id } }: Pick<Around, "client">, ticket: unknown): 
 /** What its service is, for each call. */
 type Find = (headers: Headers) => Service
 
-/** The first of a stream that lasts as long as somebody is interested in it. */
 const whileHeld = (hold: Effect.Effect<Leased, unknown, Scope.Scope>): Stream.Stream<unknown, unknown> =>
-  Stream.unwrap(Effect.map(hold, (leased) => Stream.concat(Stream.succeed(leased), Stream.never)))
+  Stream.unwrap(Effect.map(hold, lasting))
 
 /** Throws what is against it. */
 const openPayload = ({ payload }: Method, crossed: unknown): unknown => {
@@ -68,7 +67,7 @@ const handOver = (open: Open, ticket: string, take: Effect.Effect<Handed>): Stre
     )
     return Effect.addFinalizer(() => Effect.sync(() => open.delete(ticket))).pipe(
       Effect.andThen(handed),
-      Effect.map(({ value }) => Stream.concat(Stream.succeed(value), Stream.never))
+      Effect.map(({ value }) => lasting(value))
     )
   }))
 
@@ -146,15 +145,6 @@ const isClient = ({ socket }: Guest, presence: Presence, { patienceMillis }: Rec
     return Effect.sync(stop)
   })
 
-/** The reader hears of a client that has gone: a call that could not write to it would seem to be ended by it. */
-const forgiving = (socket: Socket.Socket): Socket.Socket => ({
-  ...socket,
-  writer: Effect.map(socket.writer, ({ write, writeAll }) => ({
-    write: (chunk) => Effect.ignore(write(chunk)),
-    writeAll: (chunks) => Effect.ignore(writeAll(chunks))
-  }))
-})
-
 /** Whoever has proven the key, and is one of ours, is a client. It is sent no more than it takes. */
 const socketServer = (
   hall: Hall,
@@ -171,10 +161,11 @@ const socketServer = (
             const { peerLimit, socket } = guest
             sockets.add(socket)
             socket.once("close", () => sockets.delete(socket))
+            // a call that could not write to a client that has gone would seem to be ended by it
+            const terms = { limit: Math.min(reception.limit, peerLimit), isForgiving: true }
             const meet = Effect.flatMap(
               isClient(guest, presence, reception),
-              (isOurs) =>
-                isOurs ? handler(forgiving(socketOver(socket, Math.min(reception.limit, peerLimit)))) : Effect.void
+              (isOurs) => isOurs ? handler(socketOver(socket, terms)) : Effect.void
             )
             return Effect.forkIn(meet, scope, { startImmediately: true })
           }),

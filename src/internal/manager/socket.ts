@@ -68,7 +68,9 @@ const makePull = (socket: NetSocket): Effect.Effect<Blocks, Socket.SocketError> 
   return Effect.suspend(() => take() ?? wait)
 }
 
-const untilDrained = (socket: NetSocket): Effect.Effect<void, Socket.SocketError> =>
+type Written = Effect.Effect<void, Socket.SocketError>
+
+const untilDrained = (socket: NetSocket, gone: Written): Written =>
   Effect.callback((resume) => {
     const stop = (): void => {
       socket.off("drain", onDrain)
@@ -80,10 +82,10 @@ const untilDrained = (socket: NetSocket): Effect.Effect<void, Socket.SocketError
     }
     const onClose = (): void => {
       stop()
-      resume(Effect.fail(notWritten(new Error("the socket has closed"))))
+      resume(gone)
     }
     // it may have been told before this fiber came here
-    if (socket.destroyed) return resume(Effect.fail(notWritten(new Error("the socket has closed"))))
+    if (socket.destroyed) return resume(gone)
     if (!socket.writableNeedDrain) return resume(Effect.void)
     socket.on("drain", onDrain)
     socket.on("close", onClose)
@@ -106,24 +108,34 @@ const framed = (message: unknown, limit: number): Uint8Array => {
   }
 }
 
-/** What the serialization writes are messages, and each is a frame here. */
-const makeWriter = (socket: NetSocket, limit: number): Socket.Writer => {
-  socket.setMaxListeners(0) // as many as there are calls may wait until it has drained
+/** The first frame of a turn goes at once; those that follow it leave as one. */
+const makePush = (socket: NetSocket): (frame: Uint8Array) => boolean => {
+  let isTurn = false
   let isCorked = false
-  const uncork = (): void => {
+  const endTurn = (): void => {
+    isTurn = false
+    if (!isCorked) return
     isCorked = false
     socket.uncork()
   }
-  /** What is written in one turn leaves as one. */
-  const push = (frame: Uint8Array): boolean => {
-    if (!isCorked) {
+  return (frame) => {
+    if (!isTurn) {
+      isTurn = true
+      queueMicrotask(endTurn)
+    } else if (!isCorked) {
       isCorked = true
       socket.cork()
-      queueMicrotask(uncork)
     }
     return socket.write(frame)
   }
-  const write = (message: unknown): Effect.Effect<void, Socket.SocketError> =>
+}
+
+/** What the serialization writes are messages, and each is a frame here. */
+const makeWriter = (socket: NetSocket, { isForgiving, limit }: SocketTerms): Socket.Writer => {
+  socket.setMaxListeners(0) // as many as there are calls may wait until it has drained
+  const push = makePush(socket)
+  const gone: Written = isForgiving ? Effect.void : Effect.fail(notWritten(new Error("the socket has closed")))
+  const write = (message: unknown): Written =>
     Effect.suspend(() => {
       if (Socket.isCloseEvent(message)) {
         socket.destroy()
@@ -131,20 +143,27 @@ const makeWriter = (socket: NetSocket, limit: number): Socket.Writer => {
       }
       if (!socket.writable) {
         forsake(message)
-        return Effect.fail(notWritten(new Error("the socket has closed")))
+        return gone
       }
-      return push(framed(message, limit)) ? Effect.void : untilDrained(socket)
+      return push(framed(message, limit)) ? Effect.void : untilDrained(socket, gone)
     })
   return { write, writeAll: (chunks) => Effect.forEach(chunks, write, { discard: true }) }
 }
 
-/** It ends with the scope of its reader, and can be read once. A message that it sends has at most `limit` bytes. */
-export const socketOver = (socket: NetSocket, limit: number): Socket.Socket =>
+export interface SocketTerms {
+  /** What it sends has at most so many bytes. */
+  readonly limit: number
+  /** What cannot be written any more is let go: whoever reads hears of its end. */
+  readonly isForgiving: boolean
+}
+
+/** It ends with the scope of its reader, and can be read once. */
+export const socketOver = (socket: NetSocket, terms: SocketTerms): Socket.Socket =>
   Socket.make({
     reader: Effect.flatMap(Effect.scope, (scope) =>
       Effect.as(
         Scope.addFinalizer(scope, Effect.sync(() => socket.destroySoon())),
         { pull: makePull(socket), upgrade: Socket.SocketUpgradeError.unsupported }
       )),
-    writer: Effect.succeed(makeWriter(socket, limit))
+    writer: Effect.succeed(makeWriter(socket, terms))
   })

@@ -16,6 +16,7 @@ import { ProcessError } from "../../ProcessError.ts"
 import { define, handOver } from "../manager/definition.ts"
 import type { Around, Handed } from "../manager/definition.ts"
 import { hostedSchema } from "../manager/hosted.ts"
+import { lasting } from "../manager/lasting.ts"
 import { makeValues } from "./queue.ts"
 import type { Entry } from "./queue.ts"
 import { barrierGroup, makeHostedBarrier } from "./barrier.ts"
@@ -265,9 +266,6 @@ const noMoreOf = (permits: number, count: number, held: number): Error =>
       : `Manager.withPermits: this fiber holds ${held} of the ${permits} permits, and would wait for itself to get ` +
         `${count} more. Take all that it needs at once.`
   )
-
-/** As long as somebody listens. */
-const lasting = <A>(first: A): Stream.Stream<A> => Stream.concat(Stream.succeed(first), Stream.never)
 
 /** Held as long as the stream is: whoever dies gives back what it had. */
 const makeSemaphore: Make = (permits: number) =>
