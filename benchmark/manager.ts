@@ -3,6 +3,7 @@ import { manager, pipe } from "./orders.ts"
 import type { ManagerOrder } from "./orders.ts"
 
 const calls = 30_000
+const lanes = 50
 const python = "Python, `Manager`"
 const bare = "bare effect/rpc over a unix socket"
 
@@ -21,17 +22,25 @@ const names: Readonly<Record<Subject, string>> = {
   service: "`get` of a service of the same methods"
 }
 
-const nameOf = (object: Subject, clients: number): string =>
-  `${names[object]}, ${clients} client${clients === 1 ? "" : "s"}`
+const nameOf = (object: Subject, clients: number, lanes = 1): string =>
+  `${names[object]}, ${clients} client${clients === 1 ? "" : "s"}${lanes === 1 ? "" : `, ${lanes} at once`}`
 
-const rowsOf = (object: Subject, clients: number, rows: ReadonlyArray<Row>) =>
+const rowsOf = (object: Subject, clients: number, rows: ReadonlyArray<Row>, lanes = 1) =>
   rows.map(([name, arm, role]): Contender => ({
     name,
     arm,
     role,
-    group: nameOf(object, clients),
-    order: manager({ method: "processes", object, clients, calls })
+    group: nameOf(object, clients, lanes),
+    order: manager({ method: "processes", object, clients, calls, lanes })
   }))
+
+const besidePython: ReadonlyArray<readonly [object: Subject, clients: number, lanes?: number]> = [
+  ["ref", 1],
+  ["map", 1],
+  ["ref", 4],
+  ["map", 4],
+  ["ref", 1, lanes]
+]
 
 const rpc: Row = [bare, "rpc.ts", "reference"]
 
@@ -50,9 +59,9 @@ export const workload: Workload = {
   about: [
     `${
       calls.toLocaleString("en")
-    } calls of each client, one after the other, after a tenth of them to warm up. Clients and`,
-    "server are processes of their own; the parent does nothing. Python has a `Value` and a `dict`, of which `get` is a read",
-    "and `set` is `d[k] = v`. Milliseconds for all calls.",
+    } calls of each client, one after the other where it is not said how many at once (fibers, threads in Python), after a`,
+    "tenth of them to warm up. Clients and server are processes of their own; the parent does nothing. Python has a `Value`",
+    "and a `dict`, of which `get` is a read and `set` is `d[k] = v`. Milliseconds for all calls.",
     "Floors: 5x Python's `Manager`; at most 1.2 times the latency of bare effect/rpc, which is the same service, with and",
     "without a manager. A ref and a map are objects that such a service has given."
   ],
@@ -62,10 +71,7 @@ export const workload: Workload = {
   limitMillis: 120_000,
   groups: [
     { name: nameOf("service", 1), reference: bare },
-    ...([["ref", 1], ["map", 1], ["ref", 4], ["map", 4]] as const).map(([object, clients]) => ({
-      name: nameOf(object, clients),
-      reference: python
-    }))
+    ...besidePython.map((group) => ({ name: nameOf(...group), reference: python }))
   ],
   contenders: [
     ...rowsOf("service", 1, [both[0]!, rpc]),
@@ -73,6 +79,7 @@ export const workload: Workload = {
     roundTrips,
     ...rowsOf("map", 1, [...both, rpc]),
     ...rowsOf("ref", 4, both),
-    ...rowsOf("map", 4, both)
+    ...rowsOf("map", 4, both),
+    ...rowsOf("ref", 1, [...both, rpc], lanes)
   ]
 }

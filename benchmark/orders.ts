@@ -90,7 +90,7 @@ export interface QueueOrder extends Common {
   readonly items: number
 }
 
-/** Calls of one object that lives in a server process, one after the other from each client. */
+/** Calls of one object that lives in a server process. */
 export interface ManagerOrder extends Common {
   readonly work: "manager"
   /** `get` of a ref, `set` of a map, or `get` of a service that gives a number. */
@@ -98,6 +98,8 @@ export interface ManagerOrder extends Common {
   readonly clients: number
   /** Of each client. */
   readonly calls: number
+  /** So many of them at once: fibers, or threads. */
+  readonly lanes: number
 }
 
 export type Order =
@@ -168,7 +170,9 @@ export const queue = (choice: Choice & Pick<QueueOrder, "producers" | "consumers
   { work: "queue", processes: choice.producers + choice.consumers, ...choice }
 )
 
-export const manager = (choice: Choice & Pick<ManagerOrder, "object" | "clients" | "calls">): ManagerOrder => (
+export const manager = (
+  choice: Choice & Pick<ManagerOrder, "object" | "clients" | "calls" | "lanes">
+): ManagerOrder => (
   { work: "manager", processes: choice.clients, ...choice }
 )
 

@@ -9,11 +9,11 @@ export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<re
   })
 
 /** So many calls, in lanes of one after the other, as the rivals that answer with promises have it. */
-export const inLanes = <E>(
+export const inLanes = <A, E>(
   lanes: number,
   count: number,
-  call: (x: number) => Effect.Effect<number, E>,
-  onResult: (x: number, result: number) => void
+  call: (x: number) => Effect.Effect<A, E>,
+  onResult: (x: number, result: A) => void
 ): Effect.Effect<void, E> => {
   let next = 0
   const lane = Effect.whileLoop({

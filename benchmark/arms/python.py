@@ -222,14 +222,27 @@ def queue(order):
     between_gates(gate, 3, [context.Process(target=target, args=(order, items, gate)) for target in targets])
 
 
-def call_many(order, hosted, gate):
+def call_some(order, hosted, count):
     is_ref = order["object"] == "ref"
+    for n in range(count):
+        if is_ref:
+            hosted.value
+        else:
+            hosted[n % 100] = n
+
+
+def call_many(order, hosted, gate):
+    lanes = order["lanes"]
     for count in (warm_up_of(order["calls"]), order["calls"]):
-        for n in range(count):
-            if is_ref:
-                hosted.value
-            else:
-                hosted[n % 100] = n
+        if lanes == 1:
+            call_some(order, hosted, count)
+        else:
+            args = (order, hosted, count // lanes)
+            threads = [threading.Thread(target=call_some, args=args) for _ in range(lanes)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         gate.wait()
 
 

@@ -12,17 +12,17 @@ import { warmUpOf } from "../orders.ts"
 import type { ManagerOrder } from "../orders.ts"
 import { Methods } from "../tasks/bareRpc.ts"
 import { order, report } from "./order.ts"
+import { inLanes, timed } from "./programs.ts"
 
 const keys = 100
 
-const calls = Effect.fnUntraced(function*({ calls, object }: ManagerOrder) {
+const calls = Effect.fnUntraced(function*({ calls, lanes, object }: ManagerOrder) {
   const client = yield* RpcClient.make(Methods)
   const call = (n: number): Effect.Effect<unknown, unknown> =>
     object === "map" ? client.set({ key: n % keys, value: n }) : client.get()
-  for (let n = 0; n < warmUpOf(calls); n++) yield* call(n)
-  const begin = performance.now()
-  for (let n = 0; n < calls; n++) yield* call(n)
-  report(performance.now() - begin)
+  yield* inLanes(lanes, warmUpOf(calls), call, () => {})
+  const [ms] = yield* timed(inLanes(lanes, calls, call, () => {}))
+  report(ms)
 })
 
 if (order.work !== "manager") throw new Error(`nobody is called in ${order.work}`)

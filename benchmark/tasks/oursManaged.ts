@@ -1,5 +1,6 @@
 /** A file of its own, as in `oursShared.ts`: clients of an object in a server process. */
 import * as Effect from "effect/Effect"
+import { inLanes } from "../arms/programs.ts"
 import type * as Shared from "../../src/index.ts"
 import { warmUpOf } from "../orders.ts"
 import type { ManagerOrder } from "../orders.ts"
@@ -22,12 +23,12 @@ const keys = 100
 
 export const callMany = Task.make("callMany", {
   module,
-  handler: ({ gate, map, order: { calls }, ref }: Work) =>
+  handler: ({ gate, map, order: { calls, lanes }, ref }: Work) =>
     Effect.gen(function*() {
       const call = (n: number): Effect.Effect<unknown, unknown> => ref === undefined ? map!.set(n % keys, n) : ref.get()
-      for (let n = 0; n < warmUpOf(calls); n++) yield* call(n)
+      yield* inLanes(lanes, warmUpOf(calls), call, () => {})
       yield* SharedBarrier.wait(gate)
-      for (let n = 0; n < calls; n++) yield* call(n)
+      yield* inLanes(lanes, calls, call, () => {})
       yield* SharedBarrier.wait(gate)
     })
 })
