@@ -6,6 +6,8 @@ const python = "Python, `Pool.apply` (fork)"
 
 const moved = { group: "threads", order: payload({ method: "threads", moves: true, ...many }) } as const
 const copied = { group: "threads", order: payload({ method: "threads", moves: false, ...few }) } as const
+const shared = (method: "threads" | "processes") =>
+  ({ group: method, order: payload({ method, moves: false, variant: "shared", ...few }) }) as const
 const processes = { group: "processes", order: payload({ method: "processes", moves: false, ...few }) } as const
 
 export const workload: Workload = {
@@ -13,7 +15,8 @@ export const workload: Workload = {
   title: "A payload of 16 MB there and back",
   about: [
     "A Uint8Array goes to a worker of a pool of 2, and comes back as the result. On threads its buffer is transferred in",
-    "both directions (poolifier copies it on the way back), between processes it is copied.",
+    "both directions (poolifier copies it on the way back), between processes it is copied. A SharedArray is neither: its",
+    "handle goes there and back.",
     "The JavaScript rivals send JSON between processes at their defaults, which has no bytes: they run with",
     "`serialization: \"advanced\"`.",
     `A figure is the median of the trips of one process, one after the other: of ${many.trips} after ${many.warmUp} to`,
@@ -32,7 +35,9 @@ export const workload: Workload = {
     { name: "poolifier", arm: "poolifier.ts", role: "rival", group: "threads", order: { ...moved.order, ...few } },
     { name: bare, arm: "bare.ts", role: "reference", ...moved },
     { name: "ours, copied", arm: "ours.ts", role: "reference", ...copied },
+    { name: "ours, a SharedArray", arm: "ours.ts", role: "reference", ...shared("threads") },
     { name: "ours", arm: "ours.ts", role: "ours", ...processes },
+    { name: "ours, a SharedArray", arm: "ours.ts", role: "reference", ...shared("processes") },
     { name: "tinypool", arm: "tinypool.ts", role: "rival", ...processes },
     { name: "workerpool", arm: "workerpool.ts", role: "rival", ...processes },
     { name: "poolifier, cluster", arm: "poolifier.ts", role: "rival", ...processes },

@@ -107,6 +107,21 @@ const child = Effect.fnUntraced(function*(order: ChildOrder) {
   report(medianOf(order, times))
 })
 
+/** Nothing is copied, and nothing moves: both sides see the same bytes. */
+const sharedPayload = Effect.fnUntraced(function*(order: PayloadOrder) {
+  const { echoShared } = yield* Effect.promise(() => import("../tasks/oursShared.ts"))
+  const pool = yield* Pool.make({ processes: order.processes })
+  const bytes = yield* SharedArray.make("uint8", order.bytes)
+  SharedArray.view(bytes).set(makeBytes(order))
+  const times: Array<number> = []
+  while (times.length < order.warmUp + order.trips) {
+    const [ms, result] = yield* timed(Pool.apply(pool, echoShared, bytes))
+    checkBytes(order, SharedArray.view(result))
+    times.push(ms)
+  }
+  report(medianOf(order, times))
+})
+
 const payload = Effect.fnUntraced(function*(order: PayloadOrder) {
   const task = yield* Effect.promise(async () =>
     order.moves ? (await import("../tasks/oursMoved.ts")).echoMoved : (await import("../tasks/ours.ts")).echo
@@ -222,7 +237,7 @@ const program = Effect.suspend(() => {
     case "child":
       return child(order)
     case "payload":
-      return payload(order)
+      return order.variant === "shared" ? sharedPayload(order) : payload(order)
     case "inPlace":
       return inPlace(order)
     case "cell":

@@ -18,6 +18,11 @@ export const squareShared = Task.sync("squareShared", {
   handler: ({ from, items, to }: Range): void => functions.squareRange(SharedArray.view(items), from, to)
 })
 
+export const echoShared = Task.sync("echoShared", {
+  module: import.meta.url,
+  handler: (bytes: Shared.SharedArray.SharedArray<"uint8">) => bytes
+})
+
 export interface Cells {
   readonly value: Shared.SharedValue.SharedValue<"int32">
   readonly lock: Shared.SharedLock.SharedLock
