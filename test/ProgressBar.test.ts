@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Option, PlatformError, Schema, Terminal } from "effect"
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { Pool, ProgressBar, StartMethod } from "../src/index.ts"
 import * as T from "./fixtures/tasks.ts"
 
@@ -29,7 +32,32 @@ const draw = (columns: number) =>
     return written
   }).pipe(Effect.scoped, Effect.provide(StartMethod.layerThreads))
 
+const watched = `${process.execPath} ${fileURLToPath(new URL("./fixtures/programs/progress.ts", import.meta.url))}`
+
+/** What a program writes: to a terminal, which `script` plays, or to a file. */
+const outputOf = (command: string, isTerminal: boolean): string => {
+  const [program, ...args] = isTerminal
+    ? ["script", "-qefc", `stty cols 100; ${command}`, "/dev/null"]
+    : ["sh", "-c", command]
+  return execFileSync(program!, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 20_000 })
+}
+
 describe("ProgressBar", () => {
+  it.runIf(process.platform === "linux" && existsSync("/usr/bin/script"))(
+    "draws on a real terminal, and leaves the output of anything else as it is",
+    () => {
+      const drawn = outputOf(watched, true).replaceAll("\r\n", "\n")
+      const [bars, words, rest] = drawn.split("\n")
+      assert.deepStrictEqual([words, rest], ["all squared", ""])
+      const states = bars!.split("\r\u001b[2K").slice(1)
+      assert.isAbove(states.length, 1)
+      for (const state of states) assert.match(state, /^squares \[[# ]+\] \d+\/500 \d+% \S+\/s \S+$/)
+      assert.match(states.at(-1)!, /^squares \[#+\] 500\/500 100% /)
+      assert.strictEqual(outputOf(watched, false), "all squared\n")
+    },
+    45_000
+  )
+
   it.live("shows the last state on a line of its own when its scope closes", () =>
     Effect.gen(function*() {
       const written = yield* draw(80)
