@@ -43,12 +43,16 @@ const root = fileURLToPath(new URL("../", import.meta.url))
 
 const python = process.env["PYTHON"] ?? "python3"
 
+/** Where each arm in JavaScript, and its children, leave a profile of what took their time. Profiled arms are slower. */
+const profiles = process.env["BENCHMARK_PROFILES"]
+
 /** How long an arm may take to leave after it has printed its result. */
 const exitMillis = 10_000
 
 const commandOf = (contender: Contender): ReadonlyArray<string> => {
   const file = fileURLToPath(new URL(`./arms/${contender.arm}`, import.meta.url))
-  return [...(file.endsWith(".py") ? [python] : [process.execPath]), file, JSON.stringify(contender.order)]
+  const profile = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`]
+  return [...(file.endsWith(".py") ? [python] : [process.execPath, ...profile]), file, JSON.stringify(contender.order)]
 }
 
 let running: number | undefined

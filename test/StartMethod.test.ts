@@ -168,6 +168,21 @@ describe("StartMethod", () => {
         })
       ))
 
+    it.live("a payload of 2.5 or 4 GB is MessageTooLarge, and the worker lives on", () =>
+      run(
+        StartMethod.layerSpawn,
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          // nobody touches their pages
+          for (const size of [2.5e9, 2 ** 32 + 1]) {
+            const reason = reasonOf(yield* Effect.exit(Pool.apply(pool, T.echo, new Uint8Array(size))))
+            assert.isTrue(reason._tag === "MessageTooLarge" && reason.size >= size, reason.message)
+          }
+          assert.deepStrictEqual(yield* Pool.apply(pool, T.echo, new Uint8Array([1])), new Uint8Array([1]))
+          assert.strictEqual((yield* Pool.stats(pool)).restarts, 0)
+        })
+      ))
+
     for (const maxMessageBytes of [0, 1.5, 2 ** 31]) {
       it.effect(`maxMessageBytes ${maxMessageBytes} is a RangeError`, () =>
         Effect.gen(function*() {

@@ -122,7 +122,7 @@ const sizeOf = (random: Random, kind: Kind): number => {
       return random.between(20, 99)
     case "text":
     case "bytes":
-      return random.between(mega, 4 * mega)
+      return random.chance(0.02) ? 32 * mega : random.between(mega, 4 * mega)
     default:
       return 0
   }

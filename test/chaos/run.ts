@@ -35,6 +35,8 @@ export interface Faults {
   readonly timeouts: number
   /** Calls that were given up while they were under way. */
   readonly interrupts: number
+  /** Processes, which can be killed from outside, that were. */
+  readonly outside?: number
 }
 
 export interface Outcome {
@@ -57,6 +59,7 @@ interface World extends Options {
   readonly pending: Map<CallPlan, number>
   calls: number
   interrupts: number
+  outside: number
   /** How many workers the items may have ended. */
   mayDie: number
 }
@@ -151,13 +154,14 @@ const faultsPerSecond = 10
 /** A machine that is busy with other things gets more time for them. */
 const mostTimes = 3
 
-const faultsOf = ({ facts, interrupts, pools }: World): Faults => {
+const faultsOf = ({ facts, interrupts, method, outside, pools }: World): Faults => {
   const states = Object.values(pools).map((pool) => engineOf(pool).state)
   return {
     crashes: states.reduce((sum, { restarts }) => sum + restarts, 0),
     kills: states.reduce((sum, { killed }) => sum + killed, 0),
     timeouts: facts.timeouts,
-    interrupts
+    interrupts,
+    ...(method === "threads" ? {} : { outside })
   }
 }
 
@@ -212,6 +216,7 @@ const killer = (
       world.killed.add(pid)
       try {
         process.kill(pid, "SIGKILL")
+        world.outside++
       } catch {
         // it has ended meanwhile
       }
@@ -380,6 +385,7 @@ export const run = (options: Options): Effect.Effect<Outcome> =>
       pending: new Map(),
       calls: 0,
       interrupts: 0,
+      outside: 0,
       mayDie: 0
     }
     const plans = Array.from({ length: lanes }, (_, i) => calls(world.seed, i))

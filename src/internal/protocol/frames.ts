@@ -167,10 +167,11 @@ const withAttachments = (
 ): readonly [Buffer, ...ReadonlyArray<Uint8Array>] => {
   const value = frame.subarray(headerBytes)
   const table = Buffer.alloc(headerBytes + 4 * (2 + attachments.length))
+  const size = attachments.reduce((sum, { length }) => sum + length, table.length - headerBytes + value.length)
+  // before the lengths: that of a larger one has no room in its four bytes
+  if (size > limit) throw tooLarge(size, limit)
   const lengths = [attachments.length, value.length, ...attachments.map(({ length }) => length)]
   lengths.forEach((length, i) => table.writeUInt32LE(length, headerBytes + 4 * i))
-  const size = attachments.reduce((sum, { length }) => sum + length, table.length - headerBytes + value.length)
-  if (size > limit) throw tooLarge(size, limit)
   writeHeader(table, size, attaching)
   return [Buffer.concat([table, value]), ...attachments]
 }

@@ -397,6 +397,13 @@ describe("a large view", () => {
     assert.strictEqual(limit, size - 1)
   })
 
+  it("of more bytes than four bytes can count is refused as too large", () => {
+    // nobody touches its pages
+    const { limit, size } = refusal(() => encodeFrame([new Uint8Array(2 ** 32 + 1)], maxFrameBytes))
+    assert.strictEqual(limit, maxFrameBytes)
+    assert.isAbove(size, 2 ** 32)
+  })
+
   it("a table that does not add up is no frame, and takes no memory", () => {
     const good = wholeFrame(new Uint8Array(100_000), maxFrameBytes)
     for (const at of [headerBytes, headerBytes + 4, headerBytes + 8]) {
