@@ -635,7 +635,7 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
  *
  * - It fails as `Listener.connect` does: `AuthenticationFailed`, `TimedOut`, `Closed`.
  * - A server that is no manager, another one, or one whose methods are not those of the definition here, is
- *   `AuthenticationFailed` too; the message says what differs. Nothing is called before that is known.
+ *   `AuthenticationFailed` too; the message says the first differences. Nothing is called before that is known.
  * - A connection that is lost is made again. Calls that were under way fail with `Closed`, since nobody knows whether they
  *   have run; calls that come meanwhile wait. Objects that are held are there afterwards, when it takes no longer than the
  *   `leaseTimeout` of the server.

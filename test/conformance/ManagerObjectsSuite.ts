@@ -26,6 +26,8 @@ export const suite = ({ claims, layer, name }: Method): void => {
         assert.strictEqual(yield* ref.get(), 1)
         yield* ref.set(5)
         assert.strictEqual(yield* ref.getAndSet(7), 5)
+        assert.strictEqual(yield* ref.setAndGet(6), 6)
+        assert.strictEqual(yield* ref.getAndUpdate(T.increment), 6)
         assert.strictEqual(yield* ref.update(T.increment), 8)
         assert.strictEqual(yield* ref.updateWith(T.addSlowly, 2), 10)
         assert.instanceOf(yield* Effect.flip(ref.update(T.refuse)), Error)
@@ -54,6 +56,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
             assert.instanceOf(moved, T.Spot)
             assert.deepStrictEqual(moved, new T.Spot({ x, y: 5 }))
           }
+          assert.deepStrictEqual(yield* spot.getAndUpdate(T.moveRight), new T.Spot({ x: 2, y: 5 }))
           assert.instanceOf(yield* map.update("a", T.moveRight as never), T.Spot)
           assert.strictEqual(yield* list.update(7, T.increment), undefined)
           const text = yield* Manager.ref("no spot")

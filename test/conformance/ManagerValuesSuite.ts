@@ -118,6 +118,8 @@ const schemaLaws = ({ layer }: Method): void => {
       assert.deepStrictEqual(yield* ref.getAndSet(range(0, 2)), range(0, 1))
       assert.strictEqual((yield* ref.update(T.extend)).length, 3)
       assert.deepStrictEqual(yield* ref.updateWith(T.shifted, range(0, 5)), range(5, 8))
+      assert.deepStrictEqual(yield* ref.getAndUpdate(T.extend), range(5, 8))
+      assert.deepStrictEqual(yield* ref.setAndGet(range(1, 2)), range(1, 2))
       const list = yield* Manager.list([range(0, 1)], { schema: T.Range })
       yield* list.pushAll([range(1, 2), range(2, 4)])
       assert.strictEqual((yield* list.update(-1, T.extend))?.length, 3)

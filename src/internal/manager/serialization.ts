@@ -165,6 +165,16 @@ const encodeOutcome = (
   return [1, reasons]
 }
 
+const defects = new WeakSet<object>()
+
+const arrived = (defect: unknown): unknown => {
+  if (typeof defect === "object" && defect !== null) defects.add(defect)
+  return defect
+}
+
+/** Has it happened in a method of the other side? It is asked once. */
+export const hasArrived = (defect: unknown): boolean => defects.delete(defect as object)
+
 const decodeOutcome = (value: AnyCodec, error: AnyCodec, outcome: Outcome): Exit.Exit<unknown, unknown> => {
   if (outcome[0] === 0) {
     const decoded = decodeValue(value, outcome[1], "success")
@@ -173,7 +183,7 @@ const decodeOutcome = (value: AnyCodec, error: AnyCodec, outcome: Outcome): Exit
   if (outcome[0] === 2) return Exit.die(atBorder(reasonToError(outcome[1], "Manager")))
   return Exit.failCause(Cause.fromReasons(outcome[1].map((reason): Cause.Reason<unknown> => {
     if (reason[0] === "interrupt") return Cause.makeInterruptReason(reason[1])
-    if (reason[0] === "die") return Cause.makeDieReason(open(reason[1]))
+    if (reason[0] === "die") return Cause.makeDieReason(arrived(open(reason[1])))
     const decoded = decodeValue(error, reason[1], "error")
     return Exit.isSuccess(decoded)
       ? Cause.makeFailReason(decoded.value)

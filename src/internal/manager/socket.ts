@@ -134,7 +134,9 @@ const makePush = (socket: NetSocket): (frame: Uint8Array) => boolean => {
 const makeWriter = (socket: NetSocket, { isForgiving, limit }: SocketTerms): Socket.Writer => {
   socket.setMaxListeners(0) // as many as there are calls may wait until it has drained
   const push = makePush(socket)
-  const gone: Written = isForgiving ? Effect.void : Effect.fail(notWritten(new Error("the socket has closed")))
+  const gone: Written = isForgiving
+    ? Effect.void
+    : Effect.suspend(() => Effect.fail(notWritten(new Error("the socket has closed"))))
   const write = (message: unknown): Written =>
     Effect.suspend(() => {
       if (Socket.isCloseEvent(message)) {

@@ -82,6 +82,8 @@ const signatures = {
     get: method([], value),
     set: method([value]),
     getAndSet: method([value], value),
+    setAndGet: method([value], value),
+    getAndUpdate: method([task], value),
     update: method([task], value)
   },
   map: {

@@ -41,6 +41,8 @@ const ref = RpcGroup.make(
   Rpc.make("get", { success: value, error }),
   Rpc.make("set", { payload: value, error }),
   Rpc.make("getAndSet", { payload: value, success: value, error }),
+  Rpc.make("setAndGet", { payload: value, success: value, error }),
+  Rpc.make("getAndUpdate", { payload: NamedTask, success: value, error: failure }),
   Rpc.make("update", { payload: NamedTask, success: value, error: failure }),
   Rpc.make("updateWith", { payload: Schema.Tuple([NamedTask, value]), success: value, error: failure })
 )
@@ -137,9 +139,15 @@ const makeRef: Make = (initial: unknown) =>
           store(next)
           return before
         }),
-      update: (task: TaskName) => alone(() => runUpdate(task, current, store, { hasPlaces: false })),
+      setAndGet: (next: unknown) =>
+        alone(() => {
+          store(next)
+          return next
+        }),
+      getAndUpdate: (task: TaskName) => alone(() => runUpdate(task, current, store, { gives: "before" })),
+      update: (task: TaskName) => alone(() => runUpdate(task, current, store)),
       updateWith: (task: TaskName, argument: unknown) =>
-        alone(() => runUpdate(task, { value: current, argument }, store, { hasPlaces: false }))
+        alone(() => runUpdate(task, { value: current, argument }, store))
     }
   })
 

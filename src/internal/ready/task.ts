@@ -88,13 +88,14 @@ const inputOf = (definition: TaskDefinition, value: unknown): Effect.Effect<unkn
 
 /**
  * A task of an update: what it gives is stored before anybody hears of it, and crosses as its schema encodes it. An object that
- * keeps its values encoded stores that; `hasPlaces`: where nothing is there it says `undefined`.
+ * keeps its values encoded stores that; `hasPlaces`: where nothing is there it says `undefined`. What was there before, where that
+ * is wanted, crosses as the next value would.
  */
 export const runUpdate = (
   task: TaskName,
   payload: unknown,
   store: (next: unknown) => void,
-  { hasPlaces }: { readonly hasPlaces: boolean }
+  { gives = "next", hasPlaces = false }: { readonly gives?: "before" | "next"; readonly hasPlaces?: boolean } = {}
 ): Effect.Effect<unknown, unknown> =>
   Effect.flatMap(find(task), (definition) => {
     const what = whatOf(definition)
@@ -105,11 +106,12 @@ export const runUpdate = (
       ? coderOf(definition.payload!, what).decode(payload).pipe(
         Effect.flatMap((value) => run(definition, value)),
         Effect.flatMap((hasPlaces ? present(given, what) : given).encode),
-        stored
-      )
-      : inputOf(definition, payload).pipe(
-        Effect.flatMap((value) => run(definition, value)),
         stored,
-        Effect.flatMap(given.encode)
+        Effect.map((next) => gives === "next" ? next : payload)
       )
+      : Effect.flatMap(inputOf(definition, payload), (value) =>
+        run(definition, value).pipe(
+          stored,
+          Effect.flatMap((next) => given.encode(gives === "next" ? next : value))
+        ))
   })

@@ -18,9 +18,11 @@ const isCoded = (u: unknown): boolean =>
 
 type Read = (task: TaskDefinition, result: unknown) => Effect.Effect<unknown, unknown>
 
-/** For kinds whose methods that begin with `update` run a task. */
+const isUpdate = (method: string): boolean => method.startsWith("update") || method === "getAndUpdate"
+
+/** For kinds whose updates run a task. */
 const around = (read: Read): Around => (method, payload, send) =>
-  method.startsWith("update")
+  isUpdate(method)
     ? Effect.suspend(() => {
       const given = taskIn(method, payload) as object
       const task = taskOf(given) // it throws where it is none

@@ -27,11 +27,15 @@ export interface HostedRef<A> {
   readonly get: () => Effect.Effect<A, ProcessError>
   readonly set: (value: A) => Effect.Effect<void, ProcessError>
   readonly getAndSet: (value: A) => Effect.Effect<A, ProcessError>
+  readonly setAndGet: (value: A) => Effect.Effect<A, ProcessError>
+  /** Gives what the task has made of the value. */
   readonly update: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
   readonly updateWith: <P, E>(
     task: Task.Task<{ readonly value: A; readonly argument: P }, A, E>,
     argument: P
   ) => Effect.Effect<A, E | ProcessError>
+  /** Gives what the value was before. A task that changes a value in place has changed that too. */
+  readonly getAndUpdate: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
 }
 
 /**
