@@ -512,8 +512,25 @@ export const suite = ({ claims, layer, name }: Method): void => {
             const pool = yield* Pool.make({ processes: 1 })
             const once = yield* Pool.apply(pool, T.exitsOnce, join(folder, "a"), { retryOnCrash: 1 })
             assert.strictEqual(once, "second time")
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, 1)
             const always = yield* Effect.exit(Pool.apply(pool, T.exits, 3, { retryOnCrash: 2 }))
             assert.strictEqual(reasonOf(always)._tag, "WorkerExited")
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, 1 + 3)
+          }))
+
+        law("is not tried again with a payload that has moved to it", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const bytes = new Uint8Array(7)
+            const reason = reasonOf(
+              yield* Effect.exit(Pool.apply(pool, T.exitsWithBytes, bytes, { retryOnCrash: 2 }))
+            )
+            assert.strictEqual(reason._tag, "WorkerExited")
+            if (reason._tag !== "WorkerExited") return
+            assert.deepStrictEqual(reason.status, { _tag: "Exited", code: 7 }, "the last try too has the whole payload")
+            assert.strictEqual(bytes.length, claims.moves ? 0 : 7)
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, claims.moves ? 1 : 3)
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
           }))
 
         law("too often closes the pool with RestartLimitExceeded", () =>
