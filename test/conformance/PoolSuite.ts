@@ -2,11 +2,12 @@
 import { assert, describe } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import type { Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Pool, Process, SharedMemory, StartMethod } from "../../src/index.ts"
-import type { Task } from "../../src/index.ts"
+import type { ProcessError, Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
 import * as Twice from "../fixtures/twice.ts"
@@ -710,6 +711,42 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* Fiber.interrupt(fiber)
           assert.includeMembers([...events.seen()], ["a finalized", "b finalized"])
         }))
+
+      for (const call of ["apply", "map", "imap"] as const) {
+        law(
+          `by Effect.timeout around ${call}: TimeoutError, what runs is finalized, and the workers are kept`,
+          () =>
+            Effect.gen(function*() {
+              const events = yield* makeEvents
+              const pool = yield* Pool.make({ processes: 2 })
+              const before = yield* Pool.broadcast(pool, T.current)
+              const names = call === "apply" ? ["a"] : ["a", "b", "c", "d"]
+              const items = names.map((item) => ({ path: events.path, name: item }))
+              const all: Effect.Effect<unknown, ProcessError.ProcessError, StartMethod.StartMethod> = {
+                apply: Pool.apply(pool, T.waits, items[0]!),
+                map: Pool.map(pool, T.waits, items),
+                imap: Stream.runCollect(Pool.imap(pool, T.waits, items))
+              }[call]
+              const fiber = yield* Effect.forkChild(Effect.timeout(all, "1 minute"))
+              const running = names.slice(0, 2)
+              for (const item of running) yield* events.until(`${item} started`)
+              yield* TestClock.adjust("59 seconds")
+              assert.isUndefined(fiber.pollUnsafe())
+              yield* TestClock.adjust("1 second")
+              const error = yield* Effect.flip(Fiber.join(fiber))
+              assert.isTrue(Cause.isTimeoutError(error), String(error))
+              assert.sameMembers(
+                [...events.seen()],
+                running.flatMap((item) => [`${item} started`, `${item} finalized`]),
+                "when the call has ended"
+              )
+              assert.deepStrictEqual(yield* Pool.broadcast(pool, T.current), before)
+              assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+              const { killed, queued, restarts, running: left } = yield* Pool.stats(pool)
+              assert.deepStrictEqual({ killed, left, queued, restarts }, { killed: 0, left: 0, queued: 0, restarts: 0 })
+            }).pipe(Effect.provide(TestClock.layer()))
+        )
+      }
 
       if (claims.killsBusy) {
         law(
