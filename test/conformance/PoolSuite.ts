@@ -10,6 +10,7 @@ import { Pool, Process, SharedMemory, StartMethod } from "../../src/index.ts"
 import type { ProcessError, Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
+import * as Slow from "../fixtures/slowToLoad.ts"
 import * as Twice from "../fixtures/twice.ts"
 import { bounded, defectOf, numbers, reasonOf, squares } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
@@ -188,6 +189,17 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const pool = yield* Pool.make({ processes: 1 })
           for (const timeout of [Duration.infinity, Duration.days(30)]) {
             assert.strictEqual(yield* Pool.apply(pool, T.busy, 5, { timeout }), 5)
+          }
+        }))
+
+      law("a time limit does not count the loading of a task's module", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const began = performance.now()
+          const millis = yield* Pool.apply(pool, Slow.loadMillis, undefined, { timeout: "200 millis" })
+          assert.isAtLeast(millis, 400)
+          if (name !== "inline") {
+            assert.isAtLeast(performance.now() - began, 400, "its worker has loaded it in the call")
           }
         }))
 
