@@ -151,6 +151,27 @@ export const suite = ({ claims, layer, name }: Method): void => {
           })
       )
 
+      law(
+        "are those of a logger that an initializer provides, where one does: none is sent home",
+        () =>
+          Effect.gen(function*() {
+            const log = makeLog()
+            yield* Effect.gen(function*() {
+              const pool = yield* Pool.make({ processes: 1, initializer: O.ownLogger() })
+              assert.deepStrictEqual(yield* Pool.map(pool, O.logs, [1, 2]), [1, 2])
+              assert.deepStrictEqual(yield* Pool.apply(pool, O.heard), ["loud", "broken", "loud", "broken"])
+              yield* Pool.close(pool)
+              // what another logs afterwards does come
+              const other = yield* Pool.make({ processes: 1 })
+              yield* Pool.apply(other, O.logs, 3)
+            }).pipe(Effect.provide(log.layer))
+            assert.deepStrictEqual(log.seen.map(({ message }) => (message as ReadonlyArray<unknown>)[0]), [
+              "loud",
+              "broken"
+            ])
+          })
+      )
+
       law("of what cannot cross say what it was", () =>
         Effect.gen(function*() {
           const log = makeLog()
@@ -329,6 +350,33 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* Fiber.interrupt(call)
         }))
 
+      law("Pool.stats counts what a worker has lived and not worked as idle time", () =>
+        Effect.gen(function*() {
+          const began = performance.now()
+          const pool = yield* Pool.make({ processes: 1 })
+          const made = performance.now()
+          /** Its times, and between when and when they were taken. */
+          const take = Effect.gen(function*() {
+            const from = performance.now()
+            const { workers } = yield* Pool.stats(pool)
+            return { ...workers[0]!, from, to: performance.now() }
+          })
+          yield* Pool.apply(pool, T.busy, 50)
+          const first = yield* take
+          const other = yield* Pool.make({ processes: 1 })
+          yield* Pool.apply(other, T.busy, 200) // meanwhile it has nothing to do
+          const second = yield* take
+          const rested = second.idleMillis - first.idleMillis
+          assert.isAtLeast(rested, Math.max(200, second.from - first.to - 1))
+          assert.isAtMost(rested, second.to - first.from + 1)
+          assert.strictEqual(second.busyMillis, first.busyMillis)
+          for (const { busyMillis, from, idleMillis, to } of [first, second]) {
+            assert.isAtLeast(busyMillis, 50)
+            assert.isAtLeast(busyMillis + idleMillis, from - made - 1)
+            assert.isAtMost(busyMillis + idleMillis, to - began + 1)
+          }
+        }))
+
       law(
         "a worker's times are no longer than it has lived, and those of run are those that workers were busy",
         () =>
@@ -395,6 +443,24 @@ export const suite = ({ claims, layer, name }: Method): void => {
             )
           }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
       )
+
+      if (claims.exits) {
+        law("metrics count the workers that died and were replaced", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ name: "Replaced", processes: 1 })
+            const count = Effect.map(Metric.snapshot, (all) => {
+              const found = all.find(({ attributes, id }) =>
+                id === "multiprocessing_pool_restarts" && attributes?.["pool"] === "Replaced"
+              )
+              return (found!.state as Metric.CounterState<number>).count
+            })
+            assert.strictEqual(yield* count, 0)
+            yield* Effect.exit(Pool.apply(pool, T.exits, 3))
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
+            assert.strictEqual(yield* count, 1)
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, 1)
+          }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+      }
 
       law("metrics tell what waits, what runs and what was killed", () =>
         Effect.gen(function*() {

@@ -2,13 +2,15 @@
 import { assert, describe } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import type { Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Pool, Process, SharedMemory, StartMethod } from "../../src/index.ts"
-import type { Task } from "../../src/index.ts"
+import type { ProcessError, Task } from "../../src/index.ts"
 import * as T from "../fixtures/tasks.ts"
 import { livingBodies } from "../../src/internal/start/child.ts"
+import * as Slow from "../fixtures/slowToLoad.ts"
 import * as Twice from "../fixtures/twice.ts"
 import { bounded, defectOf, numbers, reasonOf, squares } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
@@ -187,6 +189,17 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const pool = yield* Pool.make({ processes: 1 })
           for (const timeout of [Duration.infinity, Duration.days(30)]) {
             assert.strictEqual(yield* Pool.apply(pool, T.busy, 5, { timeout }), 5)
+          }
+        }))
+
+      law("a time limit does not count the loading of a task's module", () =>
+        Effect.gen(function*() {
+          const pool = yield* Pool.make({ processes: 1 })
+          const began = performance.now()
+          const millis = yield* Pool.apply(pool, Slow.loadMillis, undefined, { timeout: "200 millis" })
+          assert.isAtLeast(millis, 400)
+          if (name !== "inline") {
+            assert.isAtLeast(performance.now() - began, 400, "its worker has loaded it in the call")
           }
         }))
 
@@ -512,8 +525,25 @@ export const suite = ({ claims, layer, name }: Method): void => {
             const pool = yield* Pool.make({ processes: 1 })
             const once = yield* Pool.apply(pool, T.exitsOnce, join(folder, "a"), { retryOnCrash: 1 })
             assert.strictEqual(once, "second time")
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, 1)
             const always = yield* Effect.exit(Pool.apply(pool, T.exits, 3, { retryOnCrash: 2 }))
             assert.strictEqual(reasonOf(always)._tag, "WorkerExited")
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, 1 + 3)
+          }))
+
+        law("is not tried again with a payload that has moved to it", () =>
+          Effect.gen(function*() {
+            const pool = yield* Pool.make({ processes: 1 })
+            const bytes = new Uint8Array(7)
+            const reason = reasonOf(
+              yield* Effect.exit(Pool.apply(pool, T.exitsWithBytes, bytes, { retryOnCrash: 2 }))
+            )
+            assert.strictEqual(reason._tag, "WorkerExited")
+            if (reason._tag !== "WorkerExited") return
+            assert.deepStrictEqual(reason.status, { _tag: "Exited", code: 7 }, "the last try too has the whole payload")
+            assert.strictEqual(bytes.length, claims.moves ? 0 : 7)
+            assert.strictEqual((yield* Pool.stats(pool)).restarts, claims.moves ? 1 : 3)
+            assert.strictEqual(yield* Pool.apply(pool, T.square, 3), 9)
           }))
 
         law("too often closes the pool with RestartLimitExceeded", () =>
@@ -693,6 +723,42 @@ export const suite = ({ claims, layer, name }: Method): void => {
           yield* Fiber.interrupt(fiber)
           assert.includeMembers([...events.seen()], ["a finalized", "b finalized"])
         }))
+
+      for (const call of ["apply", "map", "imap"] as const) {
+        law(
+          `by Effect.timeout around ${call}: TimeoutError, what runs is finalized, and the workers are kept`,
+          () =>
+            Effect.gen(function*() {
+              const events = yield* makeEvents
+              const pool = yield* Pool.make({ processes: 2 })
+              const before = yield* Pool.broadcast(pool, T.current)
+              const names = call === "apply" ? ["a"] : ["a", "b", "c", "d"]
+              const items = names.map((item) => ({ path: events.path, name: item }))
+              const all: Effect.Effect<unknown, ProcessError.ProcessError, StartMethod.StartMethod> = {
+                apply: Pool.apply(pool, T.waits, items[0]!),
+                map: Pool.map(pool, T.waits, items),
+                imap: Stream.runCollect(Pool.imap(pool, T.waits, items))
+              }[call]
+              const fiber = yield* Effect.forkChild(Effect.timeout(all, "1 minute"))
+              const running = names.slice(0, 2)
+              for (const item of running) yield* events.until(`${item} started`)
+              yield* TestClock.adjust("59 seconds")
+              assert.isUndefined(fiber.pollUnsafe())
+              yield* TestClock.adjust("1 second")
+              const error = yield* Effect.flip(Fiber.join(fiber))
+              assert.isTrue(Cause.isTimeoutError(error), String(error))
+              assert.sameMembers(
+                [...events.seen()],
+                running.flatMap((item) => [`${item} started`, `${item} finalized`]),
+                "when the call has ended"
+              )
+              assert.deepStrictEqual(yield* Pool.broadcast(pool, T.current), before)
+              assert.deepStrictEqual(yield* Pool.map(pool, T.square, numbers(10)), squares(10))
+              const { killed, queued, restarts, running: left } = yield* Pool.stats(pool)
+              assert.deepStrictEqual({ killed, left, queued, restarts }, { killed: 0, left: 0, queued: 0, restarts: 0 })
+            }).pipe(Effect.provide(TestClock.layer()))
+        )
+      }
 
       if (claims.killsBusy) {
         law(

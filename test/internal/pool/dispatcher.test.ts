@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { begin, makeState, transition } from "../../../src/internal/pool/dispatcher.ts"
-import type { Event } from "../../../src/internal/pool/model.ts"
+import type { Chunk, Event } from "../../../src/internal/pool/model.ts"
 import { act } from "./actions.ts"
 import { drain, finish, live } from "./drive.ts"
 import { busy, calm, deadly, endless, even, lives, moved, smallJob, smallPlan } from "./plans.ts"
@@ -134,6 +134,61 @@ describe("dispatcher", () => {
       finish(world)
     }
   })
+
+  const whenever = (["before its worker is ready", "under way"] as const).flatMap((when) =>
+    (["the same task", "another task"] as const).map((whose) => [whose, when] as const)
+  )
+  it.each(whenever)(
+    "an item of %s waits for one chunk at most of a map that is %s, however long",
+    (whose, when) => {
+      const itemMillis = 0.01
+      const length = 100_000
+      const state = makeState({ processes: 1, maxRestarts: 5, restartMillis: 1000 })
+      const held: Array<Chunk> = []
+      const handed: Array<{ readonly job: number; readonly items: number }> = []
+      const tell = (event: Event): void => {
+        for (const command of transition(state, event)) {
+          if (command._tag !== "Send") continue
+          held.push(command.chunk)
+          handed.push({ job: command.chunk.job.id, items: command.chunk.items.length })
+        }
+      }
+      const submit = (job: number, task: number, count: number): void => {
+        const options = { task, chunkSize: "auto", failFast: false, window: Infinity, retries: 0 } as const
+        const items = Array.from({ length: count }, (_, i) => i)
+        tell({
+          _tag: "Submitted",
+          job,
+          options: { ...options, timeoutMillis: undefined },
+          blocks: [{ first: 0, items, marked: false }],
+          complete: true
+        })
+      }
+      /** The chunk that runs ends. */
+      const step = (): void => {
+        const { items, run } = held.shift()!
+        const millis = items.length * itemMillis
+        tell({ _tag: "Succeeded", worker: 1, run, index: 0, values: items, marked: false, millis })
+      }
+      const ready = { _tag: "WorkerReady", worker: 1 } as const
+      const [many, one] = [1, 2]
+      begin(state)
+      if (when === "under way") tell(ready)
+      submit(many, 0, length)
+      if (when === "under way") { for (let i = 0; i < 10; i++) step() }
+      const before = handed.length
+      submit(one, whose === "the same task" ? 0 : 1, 1)
+      if (when !== "under way") tell(ready)
+      while (handed.every(({ job }) => job !== one)) step()
+      const between = handed.slice(before, handed.findIndex(({ job }) => job === one))
+      const itemsOf = (sent: typeof handed) => sent.reduce((sum, { items }) => sum + items, 0)
+      assert.isAtMost(between.length, 1)
+      assert.isAtMost(itemsOf(between), 200) // 2 ms of work
+      while (held.length > 0) step()
+      assert.strictEqual(itemsOf(handed.filter(({ job }) => job === many)), length)
+      assert.isAbove(handed.length, length / 200)
+    }
+  )
 
   it("a worker that begins what is cancelled after it was asked costs itself", () => {
     const state = makeState({ processes: 1, maxRestarts: 5, restartMillis: 1000 })

@@ -118,22 +118,46 @@ describe("a run", () => {
     }
   }, timeout)
 
-  it("reports many numbers as a block of doubles, and what else it gives as it is", async () => {
-    Task.sync("half", { module, handler: (i: number) => i / 2 })
-    Task.sync("text", { module, handler: (i: number) => `${i}` })
-    const { define, of, outcomes, say, until } = open()
-    define(1, "half")
-    define(2, "text")
-    const blocks = () => of(Kind.Successes).filter((message) => ArrayBuffer.isView(message[3]))
-    say([Kind.Run, 1, 1, numbers(200), 0])
-    await until(() => outcomes(1).size === 200)
-    assert.isAtLeast(blocks().length, 1)
-    assert.deepStrictEqual(Array.from(outcomes(1).values()), numbers(200).map((i) => i / 2))
-    const before = blocks().length
-    say([Kind.Run, 2, 2, numbers(200), 0])
-    await until(() => outcomes(2).size === 200)
-    assert.lengthOf(blocks(), before)
-  }, timeout)
+  for (const transfers of [true, false]) {
+    it(
+      `reports many numbers as a block of doubles, which ${
+        transfers ? "moves" : "is copied"
+      }, and what else it gives as it is`,
+      async () => {
+        Task.sync("half", { module, handler: (i: number) => i / 2 })
+        Task.sync("text", { module, handler: (i: number) => `${i}` })
+        const posted: Array<ArrayBufferLike> = []
+        const moved: Array<ArrayBufferLike> = []
+        const { define, of, outcomes, say, until } = open({
+          through: (channel) => ({
+            ...channel,
+            transfers,
+            post: (batch, list) => {
+              for (const message of batch) {
+                if (message[0] === Kind.Successes && ArrayBuffer.isView(message[3])) posted.push(message[3].buffer)
+              }
+              if (list !== undefined) moved.push(...list)
+              channel.post(batch, list)
+            }
+          })
+        })
+        define(1, "half")
+        define(2, "text")
+        const blocks = () => of(Kind.Successes).filter((message) => ArrayBuffer.isView(message[3]))
+        say([Kind.Run, 1, 1, numbers(200), 0])
+        await until(() => outcomes(1).size === 200)
+        assert.isAtLeast(blocks().length, 1)
+        assert.deepStrictEqual(Array.from(outcomes(1).values()), numbers(200).map((i) => i / 2))
+        assert.lengthOf(posted, blocks().length)
+        assert.sameOrderedMembers(moved, transfers ? posted : [])
+        const before = blocks().length
+        say([Kind.Run, 2, 2, numbers(200), 0])
+        await until(() => outcomes(2).size === 200)
+        assert.lengthOf(blocks(), before)
+      },
+      timeout
+    )
+  }
 
   it("of guessed size gives back what it has not begun when it takes too long; another does not", async () => {
     let ran = 0
