@@ -3,7 +3,7 @@
  * follows from `MANAGER_SEED`, which a failure names.
  */
 import { assert, describe } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import type { Scope } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
@@ -14,7 +14,7 @@ import { encodeFrame, maxFrameBytes, writeHeader } from "../../src/internal/prot
 import { makeRandom } from "../chaos/plan.ts"
 import type { Random } from "../chaos/plan.ts"
 import * as T from "../fixtures/managerDeaths.ts"
-import { visit } from "../internal/listener/stranger.ts"
+import { visit, visitWithKey } from "../internal/listener/stranger.ts"
 import { bounded, numbers, reasonOf } from "./assertions.ts"
 import { laws } from "./law.ts"
 import { addressOf } from "./ListenerSuite.ts"
@@ -275,17 +275,70 @@ export const aloneSuite = (kind: Kind): void => {
 const residentBytes = (pid: number): number =>
   1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1])
 
+/** In another process, at a path. */
+const servedThere = Effect.gen(function*() {
+  const address = yield* addressOf("a path")
+  const [receiver, announce] = yield* Pipe.simplex<Listener.Address>()
+  const child = yield* Process.start(T.servesTree, { address, authKey, announce }, { daemon: true })
+  yield* Connection.receive(receiver)
+  return { address, child }
+})
+
+/** Its own call hears of it. */
+const saysNoMessage = (address: Listener.Address) =>
+  Effect.scoped(Effect.gen(function*() {
+    const way = yield* wayTo(address)
+    yield* connected(way.address, (tree) =>
+      Effect.gen(function*() {
+        const waiting = yield* Effect.forkChild(tree.wait(), { startImmediately: true })
+        yield* tree.living()
+        way.inject(frameOf("no message"))
+        const exit = yield* Fiber.await(waiting).pipe(bounded("the end of a call of who said no message", 5))
+        assert.isTrue(Exit.isFailure(exit))
+      }))
+  }))
+
+/** The welcome of a Listener ends there. */
+const welcomeBytes = 84
+const anotherVersion = Buffer.concat([Buffer.from("empm"), Buffer.from([9, 0, 0, 0, 0, 0, 0, 0])])
+
 export const suite = ({ claims, layer, name }: Method): void => {
-  if (!claims.signals || !existsSync("/proc/self/status")) return
+  if (!claims.signals) return
   const law = laws(layer, 60_000)
 
   describe(`Manager.serve on ${name}`, () => {
+    law(
+      "refuses a wrong key, another version and no message, hangs up on no frame, and serves the others",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* servedThere
+          const serves = connected(address, (tree) => tree.living()).pipe(bounded("an answer", 5))
+          const attack = Effect.gen(function*() {
+            const wrong = yield* Effect.exit(
+              Effect.provide(T.Tree, Manager.connect(T.tree, { address, authKey: "another" }))
+            )
+            assert.strictEqual(reasonOf(wrong)._tag, "AuthenticationFailed")
+            yield* serves
+            const stranger = yield* visitWithKey(address, authKey)
+            stranger.say(anotherVersion)
+            yield* stranger.closed
+            assert.strictEqual(stranger.heard().subarray(welcomeBytes).toString("latin1", 0, 4), "empm")
+            yield* serves
+            yield* saysAmongCalls(address, [Buffer.concat([header(64), Buffer.alloc(64, 255)])], true)
+            yield* serves
+            yield* saysNoMessage(address)
+            yield* serves
+          })
+          yield* undisturbed(address, attack)
+          yield* nothingIsLeft(address)
+        })
+    )
+
+    if (!existsSync("/proc/self/status")) return
+
     law("takes no memory for what is only announced", () =>
       Effect.gen(function*() {
-        const address = yield* addressOf("a path")
-        const [receiver, announce] = yield* Pipe.simplex<Listener.Address>()
-        const child = yield* Process.start(T.servesTree, { address, authKey, announce }, { daemon: true })
-        yield* Connection.receive(receiver)
+        const { address, child } = yield* servedThere
         const announces = Effect.gen(function*() {
           const way = yield* wayTo(address)
           yield* Effect.forkScoped(connected(way.address, (tree) =>

@@ -32,6 +32,8 @@ export interface Way {
   readonly reopen: () => void
   /** Completes when so many were not let in, since it was shut. */
   readonly refused: (count: number) => Effect.Effect<void>
+  /** So many were not. */
+  readonly refusals: () => number
   /** Says something to the clients, as if it came from the server. */
   readonly say: (text: string) => void
   /** What the server says waits here, until it is let go. */
@@ -102,6 +104,7 @@ export const wayTo = (address: Listener.Address, from?: Listener.Address) =>
               check()
               return Effect.sync(() => waits.delete(check))
             }).pipe(bounded(`${count} refused`)),
+          refusals: () => refused,
           say: (text: string) => clients.forEach((client) => void client.write(text)),
           hold: () => servers.forEach((server) => void server.pause()),
           letGo: () => servers.forEach((server) => void server.resume())
@@ -215,6 +218,58 @@ export const aloneSuite = (kind: Kind): void => {
               yield* connected({ address, authKey }, (bank) => bank.until(1)).pipe(bounded("the end of an object"))
               assert.deepStrictEqual(yield* bank.live(), ["one"])
               assert.strictEqual(yield* account.put(1), 1)
+            }))
+        })
+    )
+
+    law(
+      "a call that comes while there is no connection waits as long as the schedule goes on, and is answered",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* served(kind)
+          const way = yield* wayTo(address)
+          yield* connected({ address: way.address, authKey, schedule: Schedule.spaced(20) }, (bank) =>
+            Effect.gen(function*() {
+              yield* bank.live()
+              way.shut()
+              yield* way.refused(1) // its connection is known to be lost
+              const calls = [
+                yield* Effect.forkChild(bank.live(), { startImmediately: true }),
+                yield* Effect.forkChild(bank.until(0), { startImmediately: true })
+              ]
+              yield* way.refused(5)
+              for (const call of calls) {
+                assert.isUndefined(call.pollUnsafe(), "it waits")
+              }
+              way.reopen()
+              const answers = yield* Effect.forEach(calls, (call) =>
+                Fiber.join<unknown, unknown>(call)).pipe(
+                  bounded("the answers")
+                )
+              assert.deepStrictEqual(answers, [[], undefined])
+            }))
+        })
+    )
+
+    law(
+      "a call that comes while there is no connection is TimedOut when the schedule ends, and the next one tries again",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* served(kind)
+          const way = yield* wayTo(address)
+          yield* connected({ address: way.address, authKey, schedule: Schedule.recurs(2) }, (bank) =>
+            Effect.gen(function*() {
+              // nobody holds an object meanwhile, which would be looked for
+              const call = Effect.exit(Effect.scoped(bank.open("one"))).pipe(bounded("the end of a call"))
+              yield* bank.live()
+              way.shut()
+              yield* way.refused(1) // its connection is known to be lost
+              assert.strictEqual(reasonOf(yield* call)._tag, "TimedOut")
+              const before = way.refusals()
+              assert.strictEqual(reasonOf(yield* call)._tag, "TimedOut")
+              assert.strictEqual(way.refusals() - before, 3)
+              way.reopen()
+              assert.isTrue(Exit.isSuccess(yield* call))
             }))
         })
     )

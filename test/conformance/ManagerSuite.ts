@@ -1,6 +1,6 @@
 /** The laws of managers, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Formatter, Scope, Stream } from "effect"
+import { Effect, Fiber, Formatter, Option, Scope, Stream, Tracer } from "effect"
 import { inspect } from "node:util"
 import { Manager, Pool, Process, ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
@@ -18,6 +18,19 @@ const withCounter = <A, E, R>(use: (counter: (typeof Counter)["Service"]) => Eff
 
 const withBank = <A, E, R>(use: (bank: T.Bank["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.provide(Effect.flatMap(T.Bank, use), Manager.layer(T.bank))
+
+/** Keeps all spans that are begun with it. */
+const traced = () => {
+  const seen: Array<Tracer.Span> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      seen.push(span)
+      return span
+    }
+  })
+  return { seen, tracer }
+}
 
 export const suite = ({ claims, layer, name }: Method): void => {
   const law = laws(layer, 20_000)
@@ -196,16 +209,30 @@ export const suite = ({ claims, layer, name }: Method): void => {
     })
 
     describe("a span", () => {
-      law("around a call is the parent of the method's", () =>
-        withCounter((counter) =>
-          Effect.gen(function*() {
-            const [here, there] = yield* Effect.withSpan(
-              Effect.all([Effect.orDie(Effect.currentSpan), counter.spanned()]),
-              "outer"
-            )
-            assert.strictEqual(there, here.traceId)
-          })
-        ))
+      law(
+        "around a call is the parent of the call's, and that of the method's",
+        () =>
+          withCounter((counter) =>
+            Effect.gen(function*() {
+              const calls = {
+                spanned: counter.spanned(),
+                spannedStream: Effect.map(Stream.runCollect(counter.spannedStream()), ([first]) => first!)
+              }
+              for (const [name, call] of Object.entries(calls)) {
+                const { seen, tracer } = traced()
+                const [here, there] = yield* Effect.withSpan(
+                  Effect.all([Effect.orDie(Effect.currentSpan), call]),
+                  "outer"
+                ).pipe(Effect.withTracer(tracer))
+                assert.strictEqual(there.name, `Manager.Counters.${name}`)
+                assert.strictEqual(there.traceId, here.traceId)
+                const between = seen.find(({ spanId }) => spanId === there.parent)
+                assert.strictEqual(between?.name, `Manager.Counters.${name}`)
+                assert.strictEqual(Option.getOrUndefined(between!.parent)?.spanId, here.spanId)
+              }
+            })
+          )
+      )
     })
 
     describe("that does not start", () => {

@@ -5,9 +5,11 @@ import { Connection, Listener, Manager, Pipe, Process, StartMethod } from "../..
 import type { ProcessError } from "../../src/index.ts"
 import { openHall } from "../../src/internal/listener/hall.ts"
 import type { Hall } from "../../src/internal/listener/hall.ts"
+import { encodeMessage } from "../../src/internal/manager/messages.ts"
 import * as Counters from "../fixtures/manager.ts"
 import * as Proxied from "../fixtures/proxied.ts"
 import * as T from "../fixtures/wire.ts"
+import { visitWithKey } from "../internal/listener/stranger.ts"
 import { bounded, defectOf, reasonOf } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
@@ -204,6 +206,21 @@ const answering = (kind: Kind, bytes: Uint8Array) =>
       Effect.sync(() => hall.close())
   )
 
+/** What a client says first, of this version. */
+const hello = (version: number) => Buffer.concat([Buffer.from("empm"), Buffer.from([version, 0, 0, 0, 0, 0, 0, 0])])
+/** The welcome of a Listener ends there. */
+const welcomeBytes = 84
+
+/** Has the key, and says of which version it is, and at once what it calls. */
+const callsAs = (address: Listener.Address, version: number, n: number) =>
+  Effect.gen(function*() {
+    const client = yield* visitWithKey(address, authKey)
+    const request = { _tag: "Request", id: "1", tag: "Traces.leave", payload: { value: n, marked: false }, headers: [] }
+    client.say(Buffer.concat([hello(version), encodeMessage(request, maxMessageBytes)]))
+    const said = yield* client.until(welcomeBytes + hello(version).length)
+    return { client, said: said.subarray(welcomeBytes) }
+  })
+
 export const aloneSuite = (kind: Kind): void => {
   const law = laws(StartMethod.layerInline, 20_000)
   const get: Use<number, ProcessError.ProcessError, never> = (wires) => wires.get()
@@ -288,10 +305,7 @@ export const aloneSuite = (kind: Kind): void => {
 
     law("a manager of another version of what is said is refused by it", () =>
       Effect.gen(function*() {
-        const { address } = yield* answering(
-          kind,
-          Buffer.concat([Buffer.from("empm"), Buffer.from([9, 0, 0, 0, 0, 0, 0, 0])])
-        )
+        const { address } = yield* answering(kind, hello(9))
         const reason = yield* refused(address)
         assert.strictEqual(reason._tag, "AuthenticationFailed")
         assert.include(reason.message, "version 9")
@@ -304,6 +318,32 @@ export const aloneSuite = (kind: Kind): void => {
         assert.strictEqual(reason._tag, "AuthenticationFailed")
         assert.include(reason.message, "no manager")
       }))
+
+    law(
+      "a client of another version hears that of the server, and nothing that it says is decoded",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* Effect.flatMap(addressOf(kind), (address) =>
+            Manager.serve(T.traces, { address, authKey }))
+          const use = (traces: T.Traces["Service"]) =>
+            Effect.gen(function*() {
+              const waiting = yield* Effect.forkChild(traces.wait(), { startImmediately: true })
+              assert.deepStrictEqual(yield* traces.all(), [])
+              const { client } = yield* callsAs(address, 9, 3)
+              yield* client.closed
+              assert.deepStrictEqual(client.heard().subarray(welcomeBytes), hello(1))
+              assert.deepStrictEqual(yield* traces.all(), [])
+              assert.isUndefined(waiting.pollUnsafe(), "it goes on")
+              // the same of this version is a call, and is answered behind what the server says of itself
+              const { client: ours, said } = yield* callsAs(address, 1, 4)
+              yield* ours.until(welcomeBytes + hello(1).length + said.readUInt32LE(8) + 1)
+              assert.deepStrictEqual(yield* traces.all(), [4])
+              assert.isUndefined(waiting.pollUnsafe(), "it goes on")
+              yield* Fiber.interrupt(waiting)
+            })
+          yield* Effect.provide(Effect.flatMap(T.Traces, use), Manager.connect(T.traces, { address, authKey }))
+        })
+    )
 
     law("whoever has proven the key and does not say what it is has to go", () =>
       Effect.gen(function*() {
