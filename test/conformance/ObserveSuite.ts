@@ -172,6 +172,23 @@ export const suite = ({ claims, layer, name }: Method): void => {
           })
       )
 
+      law(
+        "are of the level that an initializer provides, unless the call has one of its own; with a span around it too",
+        () =>
+          Effect.gen(function*() {
+            const log = makeLog()
+            const heard = (call: Effect.Effect<unknown, unknown>) =>
+              Effect.map(Effect.provide(call, log.layer), () =>
+                log.seen.splice(0).map(({ message }) => (message as ReadonlyArray<unknown>)[0]))
+            const pool = yield* Pool.make({ processes: 1, initializer: O.errorsOnly() })
+            const call = Pool.apply(pool, O.logs, 1)
+            assert.deepStrictEqual(yield* heard(call), ["broken"])
+            assert.deepStrictEqual(yield* heard(Effect.withSpan(call, "around")), ["broken"])
+            const wordy = Effect.provideService(call, References.MinimumLogLevel, "Debug")
+            assert.deepStrictEqual((yield* heard(Effect.withSpan(wordy, "around"))).slice(-2), ["loud", "broken"])
+          })
+      )
+
       law("of what cannot cross say what it was", () =>
         Effect.gen(function*() {
           const log = makeLog()

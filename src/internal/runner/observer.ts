@@ -99,7 +99,8 @@ export const withRun = (
 ): Context.Context<never> => {
   const base = Context.add(context, CurrentRun, run)
   if (ambient === undefined) return base
-  const leveled = Context.add(base, References.MinimumLogLevel, ambient.logLevel)
+  const { logLevel } = ambient
+  const leveled = logLevel === undefined ? base : Context.add(base, References.MinimumLogLevel, logLevel)
   if (ambient.span === undefined) return leveled
   const { sampled, spanId, told, traceId } = ambient.span
   const annotations = told ? Context.make(Told, run) : Context.empty()

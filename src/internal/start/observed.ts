@@ -15,6 +15,7 @@ import { open } from "../codec/values.ts"
 import { Kind } from "../protocol/messages.ts"
 import type {
   Ambient,
+  Boot,
   EncodedFailure,
   EncodedLog,
   EncodedSpanEnd,
@@ -30,7 +31,7 @@ export const ambientOf = ({ cache }: Fiber.Fiber<unknown, unknown>): Ambient | u
   const { minimumLogLevel, span, tracer } = cache
   if (span === undefined && minimumLogLevel === defaultLevel) return undefined
   return {
-    logLevel: minimumLogLevel,
+    logLevel: minimumLogLevel === defaultLevel ? undefined : minimumLogLevel,
     span: span === undefined ? undefined : {
       traceId: span.traceId,
       spanId: span.spanId,
@@ -41,7 +42,7 @@ export const ambientOf = ({ cache }: Fiber.Fiber<unknown, unknown>): Ambient | u
   }
 }
 
-export const logLevelOf = (context: Context.Context<never>): Ambient["logLevel"] =>
+export const logLevelOf = (context: Context.Context<never>): Boot["logLevel"] =>
   Context.get(context, References.MinimumLogLevel)
 
 /** Who speaks: the child, and what its parent calls it in annotations. */
