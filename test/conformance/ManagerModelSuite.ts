@@ -24,7 +24,8 @@ import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
 const seed = Number(process.env["MANAGER_SEED"] ?? Math.floor(Math.random() * 2 ** 31))
-const callsOfEach = (name: string): number => Number(process.env["MANAGER_CALLS"] ?? (name === "spawn" ? 10_000 : 2000))
+const callsOfEach = (name: string): number =>
+  Number(process.env["MANAGER_CALLS"] ?? (name === "inline" ? 2000 : 10_000))
 
 type Done = Operation<Call>
 
