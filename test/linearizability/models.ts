@@ -162,4 +162,17 @@ export const namespace = modelOf<{ readonly left: number; readonly right: number
   }
 })
 
-export const models = { ref, map, list, set, queue, event, namespace } as Readonly<Record<string, Model<unknown, Call>>> // of every state
+// ---------------------------------------------------------------------------------------------------- permits
+
+/** Of two permits, what each of three clients has. Nobody waits, and nobody who has some takes more. */
+export const permits = modelOf<Values>([0, 0, 0], {
+  take: (held, count, client) =>
+    held[client] === 0 && held.reduce((sum, n) => sum + n, count) <= 2
+      ? [held.with(client, count), true]
+      : [held, false],
+  release: (held, client) => [held.with(client, 0), held[client]! > 0]
+})
+
+export const models = { ref, map, list, set, queue, event, namespace, permits } as Readonly<
+  Record<string, Model<unknown, Call>>
+> // of every state
