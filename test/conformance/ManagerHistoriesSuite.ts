@@ -9,9 +9,10 @@ import type { Scope } from "effect"
 import { Manager, Pool } from "../../src/index.ts"
 import type { ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/managerModel.ts"
-import type { Call, Kind } from "../fixtures/managerModel.ts"
+import type { Call } from "../fixtures/managerModel.ts"
 import { models } from "../linearizability/models.ts"
 import { linearize, overlaps, showHistory } from "../linearizability/search.ts"
+import type { Operation } from "../linearizability/search.ts"
 import { bounded } from "./assertions.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
@@ -24,6 +25,11 @@ const place = Schema.Int.check(Schema.isBetween({ minimum: -2, maximum: 2 }))
 const key = Schema.Literals(["a", "b"])
 const call = <Payload extends ReadonlyArray<Schema.Top>>(method: string, ...payload: Payload) =>
   Schema.Tuple([Schema.Literal(method), ...payload])
+
+const entry = Schema.Tuple([key, small])
+const attribute = Schema.Literals(["left", "right"])
+
+type Kind = keyof T.ShortObjects
 
 const shortCalls: ReadonlyArray<readonly [Kind, Schema.Codec<readonly [string, ...Array<unknown>]>]> = [
   [
@@ -42,6 +48,7 @@ const shortCalls: ReadonlyArray<readonly [Kind, Schema.Codec<readonly [string, .
       call("get", key),
       call("has", key),
       call("set", key, small),
+      call("setAll", Schema.Tuple([entry, entry])),
       call("getOrSet", key, small),
       call("remove", key),
       call("update", key),
@@ -56,11 +63,14 @@ const shortCalls: ReadonlyArray<readonly [Kind, Schema.Codec<readonly [string, .
       call("get", place),
       call("set", place, small),
       call("push", small),
+      call("pushAll", Schema.Tuple([small, small])),
+      call("insert", place, small),
       call("pop"),
       call("shift"),
       call("remove", place),
       call("update", place),
       call("length"),
+      call("slice", place, place),
       call("values"),
       call("clear")
     ])
@@ -80,7 +90,19 @@ const shortCalls: ReadonlyArray<readonly [Kind, Schema.Codec<readonly [string, .
   ["queue", Schema.Union([call("offer", small), call("offer", small), call("take"), call("size")])],
   ["queue", Schema.Union([call("offer", small), call("offer", small), call("poll"), call("size")])],
   ["event", Schema.Union([call("set"), call("clear"), call("isSet")])],
-  ["event", Schema.Union([call("set"), call("wait"), call("isSet")])]
+  ["event", Schema.Union([call("set"), call("wait"), call("isSet")])],
+  [
+    "namespace",
+    Schema.Union([
+      call("get", attribute),
+      call("all"),
+      call("set", attribute, small),
+      call("setAll", Schema.Struct({ left: small, right: small })),
+      call("update", attribute),
+      call("updateAll")
+    ])
+  ],
+  ["permits", Schema.Union([call("take", Schema.Literals([1, 2])), call("take", Schema.Literal(1)), call("release")])]
 ]
 
 type Calls = ReadonlyArray<Call>
@@ -94,28 +116,33 @@ const withoutHanging = (calls: Calls): Calls => {
     if (method === "offer") left++
     if (on === "event" && method === "set") isSet = true
     if (method === "wait" && !isSet) return ["event", "isSet"]
-    if (method !== "take" || left-- > 0) return call
+    if (on !== "queue" || method !== "take" || left-- > 0) return call
     left = 0
     return ["queue", "size"]
   })
 }
 
+/** Who ends lets go of what it has, also where it does not say so. */
+const withRelease = (calls: Calls): Calls => calls[0]?.[0] === "permits" ? [...calls, ["permits", "release"]] : calls
+
 /** Of three clients, up to six calls each. */
 const shortPlans = ([kind, schema]: (typeof shortCalls)[number]) => {
   const calls = Arbitrary.map(
     Arbitrary.array(Arbitrary.schema(schema), { minLength: 1, maxLength: 6 }),
-    (calls) => withoutHanging(calls.map(([method, ...payload]): Call => [kind, method, ...payload]))
+    (calls) => withRelease(withoutHanging(calls.map(([method, ...payload]): Call => [kind, method, ...payload])))
   )
   return Arbitrary.all([calls, calls, calls])
 }
 
 const made = (
   kind: Kind
-): Effect.Effect<T.AllObjects[Kind], ProcessError.ProcessError, Manager.Objects | Scope.Scope> => {
+): Effect.Effect<T.ShortObjects[Kind], ProcessError.ProcessError, Manager.Objects | Scope.Scope> => {
   if (kind === "ref") return Manager.ref(0)
   if (kind === "map") return Manager.map<string, number>()
   if (kind === "list") return Manager.list<number>()
   if (kind === "event") return Manager.event()
+  if (kind === "namespace") return Manager.namespace(T.Pair, { left: 0, right: 0 })
+  if (kind === "permits") return Effect.all({ semaphore: Manager.semaphore(2), event: Manager.event() })
   return kind === "set" ? Manager.set<number>() : Manager.queue<number>()
 }
 
@@ -134,6 +161,9 @@ const runShort = (pool: Pool.Pool, kind: Kind, plans: ReadonlyArray<Calls>) =>
     return (yield* Fiber.join(running)).flat()
   })).pipe(bounded(`the end of ${JSON.stringify(plans)}`))
 
+/** Who calls is what a model may want to know, behind all that is sent. */
+const withClient = (one: Operation<Call>): Operation<Call> => ({ ...one, call: [...one.call, one.client] })
+
 /** How many pairs of calls were under way at once, in all histories. */
 const checkShort = (pool: Pool.Pool, calls: (typeof shortCalls)[number]) =>
   Effect.gen(function*() {
@@ -142,7 +172,9 @@ const checkShort = (pool: Pool.Pool, calls: (typeof shortCalls)[number]) =>
     const isLinearizable = (plans: ReadonlyArray<Calls>) =>
       Effect.map(runShort(pool, kind, plans), (history) => {
         together += overlaps(history)
-        if (linearize(models[kind]!, history) === undefined) assert.fail(`it has no order:\n${showHistory(history)}`)
+        if (linearize(models[kind]!, history.map(withClient)) === undefined) {
+          assert.fail(`it has no order:\n${showHistory(history)}`)
+        }
         return true
       }).pipe(Effect.catchCause((cause) => Effect.fail(new Error(Cause.pretty(cause)))))
     const result = yield* Arbitrary.checkEffect(shortPlans(calls), isLinearizable, { runs: histories, seed })

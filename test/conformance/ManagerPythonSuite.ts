@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { Manager, Process, StartMethod } from "../../src/index.ts"
 import * as T from "../fixtures/managerPython.ts"
-import { bounded, numbers } from "./assertions.ts"
+import { bounded, numbers, reasonOf } from "./assertions.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
 
@@ -60,6 +60,27 @@ export const suite = ({ claims, layer, name }: Method): void => {
         }))
     )
 
+    if (claims.ownMemory) {
+      law(
+        "a process makes one connection to a server, however many proxies it is sent, and one more to another",
+        () =>
+          Effect.gen(function*() {
+            const make = (count: number) => Effect.forEach(numbers(count), () => Manager.ref(0))
+            const uses = (refs: ReadonlyArray<Manager.HostedRef<number>>) =>
+              Effect.flatMap(Process.start(T.usesAll, refs), Process.join)
+            yield* withObjects(Effect.gen(function*() {
+              const refs = yield* make(40)
+              assert.deepStrictEqual([yield* uses([]), yield* uses(refs.slice(0, 1)), yield* uses(refs)], [0, 1, 1])
+              assert.strictEqual(yield* refs[39]!.get(), 2)
+              assert.strictEqual(
+                yield* withObjects(Effect.flatMap(make(40), (others) => uses([...refs, ...others]))),
+                2
+              )
+            }))
+          })
+      )
+    }
+
     if (claims.signals) {
       law("a server does not hear Ctrl-C: its parent decides", () =>
         Effect.gen(function*() {
@@ -99,6 +120,26 @@ export const aloneSuite = (): void => {
         ]
         assert.deepStrictEqual(yield* lists(address, texts), texts)
       }))
+
+    law(
+      "over TCP a proxy in a payload is refused, alone and in a value: it lives on this machine",
+      () =>
+        Effect.gen(function*() {
+          const { address } = yield* Manager.serve(Manager.objects, {
+            address: { host: "127.0.0.1", port: 0 },
+            authKey
+          })
+          yield* Effect.gen(function*() {
+            const list = yield* Manager.list<unknown>()
+            const other = yield* Manager.ref(1)
+            for (const value of [other, { other }, list]) {
+              assert.strictEqual(reasonOf(yield* Effect.exit(list.push(value)))._tag, "NotShareable")
+            }
+            assert.strictEqual(yield* list.push("a text"), 1)
+            assert.strictEqual(yield* other.get(), 1)
+          }).pipe(Effect.scoped, Effect.provide(Manager.connect(Manager.objects, { address, authKey })))
+        })
+    )
 
     law(
       "test_rapid_restart: at the address of one that has ended another one starts at once",

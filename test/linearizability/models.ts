@@ -7,7 +7,7 @@ type Step<State> = Record<
   (state: State, ...payload: ReadonlyArray<any>) => readonly [State, unknown] | undefined
 >
 
-const reads = new Set(["get", "has", "size", "length", "entries", "values", "isSet", "wait"])
+const reads = new Set(["get", "has", "size", "length", "entries", "values", "slice", "all", "isSet", "wait"])
 
 const modelOf = <State>(initial: State, steps: Step<State>): Model<State, Call> => ({
   initial,
@@ -26,6 +26,12 @@ export const ref = modelOf<number>(0, {
   updateWith: (n, more) => [n + more, n + more]
 })
 
+/** Of those who have had the lock. */
+export const guarded = modelOf<number>(0, {
+  add: (n, more) => [n + more, n + more],
+  addIfAvailable: (n, more) => [n + more, n + more]
+})
+
 // ---------------------------------------------------------------------------------------------------- a map
 
 type Entries = ReadonlyArray<readonly [string, number]>
@@ -38,6 +44,10 @@ export const map = modelOf<Entries>([], {
   get: (all, key) => [all, valueOf(all, key)],
   has: (all, key) => [all, valueOf(all, key) !== undefined],
   set: (all, key, value) => [written(all, key, value), undefined],
+  setAll: (
+    all,
+    entries: Entries
+  ) => [entries.reduce((some, [key, value]) => written(some, key, value), all), undefined],
   getOrSet: (all, key, value) => {
     const known = valueOf(all, key)
     return known === undefined ? [written(all, key, value), value] : [all, known]
@@ -75,6 +85,9 @@ export const list = modelOf<Values>([], {
   get: (all, index) => [all, all.at(index)],
   set: (all, index, value) => [changed(all, index, () => value)[0], placeIn(all, index) !== undefined],
   push: (all, value) => [[...all, value], all.length + 1],
+  pushAll: (all, values: Values) => [[...all, ...values], all.length + values.length],
+  insert: (all, index, value) => [all.toSpliced(index, 0, value), undefined],
+  slice: (all, from, to) => [all, all.slice(from, to)],
   pop: (all) => [all.slice(0, -1), all.at(-1)],
   shift: (all) => [all.slice(1), all[0]],
   remove: (all, index) => {
@@ -87,10 +100,20 @@ export const list = modelOf<Values>([], {
   clear: () => [[], undefined]
 })
 
-/** Of a list that only grows, its length is all that the answers depend on. */
-export const growing = modelOf<number>(0, {
-  push: (length) => [length + 1, length + 1],
-  length: (length) => [length, length]
+/** Of a list that only grows at its end, and becomes this one, its length is all that the answers depend on. */
+export const growingTo = (all: Values) =>
+  modelOf<number>(0, {
+    push: (length) => [length + 1, length + 1],
+    pushAll: (length, values: Values) => [length + values.length, length + values.length],
+    get: (length, index) => [length, index < length ? all[index] : undefined],
+    slice: (length, from, to) => [length, all.slice(from, Math.min(to, length))],
+    length: (length) => [length, length]
+  })
+
+/** How many there are of something. */
+export const amount = modelOf<number>(0, {
+  change: (n, by) => [n + by, undefined],
+  size: (n) => [n, n]
 })
 
 // ---------------------------------------------------------------------------------------------------- a set
@@ -122,4 +145,34 @@ export const event = modelOf<boolean>(false, {
   wait: (isSet) => isSet ? [isSet, undefined] : undefined
 })
 
-export const models = { ref, map, list, set, queue, event } as Readonly<Record<string, Model<unknown, Call>>> // of every state
+// ---------------------------------------------------------------------------------------------------- a namespace
+
+export const namespace = modelOf<{ readonly left: number; readonly right: number }>({ left: 0, right: 0 }, {
+  get: (all, attribute: "left" | "right") => [all, all[attribute]],
+  all: (all) => [all, all],
+  set: (all, attribute, value) => [{ ...all, [attribute]: value }, undefined],
+  setAll: (all, some: object) => [{ ...all, ...some }, undefined],
+  update: (all, attribute: "left" | "right") => {
+    const next = all[attribute] + 1
+    return [{ ...all, [attribute]: next }, next]
+  },
+  updateAll: ({ left, right }) => {
+    const next = { left: left + 1, right: right + 1 }
+    return [next, next]
+  }
+})
+
+// ---------------------------------------------------------------------------------------------------- permits
+
+/** Of two permits, what each of three clients has. Nobody waits, and nobody who has some takes more. */
+export const permits = modelOf<Values>([0, 0, 0], {
+  take: (held, count, client) =>
+    held[client] === 0 && held.reduce((sum, n) => sum + n, count) <= 2
+      ? [held.with(client, count), true]
+      : [held, false],
+  release: (held, client) => [held.with(client, 0), held[client]! > 0]
+})
+
+export const models = { ref, map, list, set, queue, event, namespace, permits } as Readonly<
+  Record<string, Model<unknown, Call>>
+> // of every state
