@@ -142,7 +142,7 @@ const made = (
   if (kind === "list") return Manager.list<number>()
   if (kind === "event") return Manager.event()
   if (kind === "namespace") return Manager.namespace(T.Pair, { left: 0, right: 0 })
-  if (kind === "permits") return Effect.all({ semaphore: Manager.semaphore(2), event: Manager.event() })
+  if (kind === "permits") return Manager.semaphore(2)
   return kind === "set" ? Manager.set<number>() : Manager.queue<number>()
 }
 

@@ -66,6 +66,25 @@ export const suite = ({ claims, layer, name }: Method): void => {
         }))
     )
 
+    law(
+      "what has been let go of is free, also for whoever hears of that in another way",
+      () =>
+        withObjects(Effect.gen(function*() {
+          const times = 100
+          const lock = yield* Manager.lock()
+          const [end, theirs] = yield* Pipe.make<string, boolean>()
+          const child = yield* Process.start(T.triesWhenTold, { end: theirs, lock, times })
+          for (let i = 0; i < times; i++) {
+            yield* i % 2 === 0
+              ? Manager.withLock(lock, Effect.void)
+              : Effect.exit(Effect.timeout(Manager.withLock(lock, Effect.never), 1))
+            yield* Connection.send(end, "now")
+            assert.isTrue(yield* Connection.receive(end), `after ${i} times`)
+          }
+          yield* Process.join(child)
+        }))
+    )
+
     law("a map does what a Map does", () =>
       withObjects(Effect.gen(function*() {
         const map = yield* Manager.map([["a", 1], ["b", 2]])

@@ -22,6 +22,8 @@ export interface HostedSemaphore {
   /** `held`: so many the asker has already. */
   readonly hold: (permits: number, held: number) => Stream.Stream<void, ProcessError>
   readonly holdIfAvailable: (permits: number) => Stream.Stream<boolean, ProcessError>
+  /** Answers when all permits are free that this process has let go of before it asked. */
+  readonly settled: () => Effect.Effect<void, ProcessError>
 }
 
 export interface Hold {
@@ -36,6 +38,12 @@ export interface Hold {
   /** Does not wait. Whether it has them. */
   readonly takeIfAvailable: Effect.Effect<boolean, ProcessError>
 }
+
+/** For so long whoever lets go waits for the server to say so. */
+const settleMillis = 1000
+
+const settled = (self: HostedSemaphore): Effect.Effect<void> =>
+  Effect.ignore(Effect.timeoutOption(self.settled(), settleMillis))
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -94,8 +102,11 @@ const makeHold = (
     held: () => isHeld ? permits : 0,
     lose,
     giveUp: Effect.suspend(() => {
+      const wasHeld = isHeld
       isHeld = false
-      return own === undefined ? Effect.void : Scope.close(own, Exit.void)
+      if (own === undefined) return Effect.void
+      const letGo = Scope.close(own, Exit.void)
+      return wasHeld ? Effect.andThen(letGo, settled(self)) : letGo
     }),
     take: Effect.suspend(() => Effect.asVoid(takeBy(self.hold(permits, heldBy(outer, of))))),
     takeIfAvailable: takeBy(self.holdIfAvailable(permits))
@@ -123,7 +134,9 @@ const using = <A, E, R>(
       const lost = Deferred.makeUnsafe<never, ProcessError>()
       const hold = makeHold(self, permits, outer, scope, lost)
       // a fiber of its own: it is interrupted when the server is lost
-      return use(hold, (effect) => Effect.raceFirst(asHolder(hold, outer, effect), Deferred.await(lost)))
+      return use(hold, (effect) => Effect.raceFirst(asHolder(hold, outer, effect), Deferred.await(lost))).pipe(
+        Effect.onExit(() => hold.giveUp)
+      )
     })
   )
 

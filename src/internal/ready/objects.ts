@@ -94,7 +94,8 @@ const queue = RpcGroup.make(
 
 const semaphore = RpcGroup.make(
   Rpc.make("hold", { payload: Schema.Tuple([Schema.Number, Schema.Number]), error, stream: true }),
-  Rpc.make("holdIfAvailable", { payload: Schema.Number, success: Schema.Boolean, error, stream: true })
+  Rpc.make("holdIfAvailable", { payload: Schema.Number, success: Schema.Boolean, error, stream: true }),
+  Rpc.make("settled", { error })
 )
 
 const event = RpcGroup.make(
@@ -291,7 +292,8 @@ const makeSemaphore: Make = (permits: number) =>
           Stream.unwrap(Effect.map(
             Effect.acquireRelease(all.takeIfAvailable(count), (isHeld) => isHeld ? all.release(count) : Effect.void),
             (isHeld) => isHeld ? lasting(true) : Stream.succeed(false)
-          )))
+          ))),
+      settled: () => Effect.void // the end of a hold came before it, and has been dealt with
     }
   })
 
