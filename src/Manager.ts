@@ -134,6 +134,7 @@ import type {
   ValueOptions
 } from "./internal/ready/values.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
+import { effectLast } from "./internal/sync/locking.ts"
 import { shareLink } from "./internal/manager/travel.ts"
 import { timeMillisOr } from "./internal/start/checks.ts"
 import { describeStatus } from "./internal/start/child.ts"
@@ -635,7 +636,7 @@ const connectTo = Effect.fnUntraced(function*({ definition }: Internals, options
  *
  * - It fails as `Listener.connect` does: `AuthenticationFailed`, `TimedOut`, `Closed`.
  * - A server that is no manager, another one, or one whose methods are not those of the definition here, is
- *   `AuthenticationFailed` too; the message says the first differences. Nothing is called before that is known.
+ *   `AuthenticationFailed` too; the message names the first differences. Nothing is called before that is known.
  * - A connection that is lost is made again. Calls that were under way fail with `Closed`, since nobody knows whether they
  *   have run; calls that come meanwhile wait. Objects that are held are there afterwards, when it takes no longer than the
  *   `leaseTimeout` of the server.
@@ -791,18 +792,15 @@ export const semaphore = (permits: number, options?: ObjectOptions): Made<Hosted
  */
 export const lock = (options?: ObjectOptions): Made<HostedSemaphore> => ask("lock", 1, options)
 
-/** In both call shapes: with the effect after so many arguments, or to be given one later. */
-const around = (before: number, run: (...all: ReadonlyArray<never>) => unknown): never =>
-  ((...all: ReadonlyArray<never>) =>
-    all.length > before ? run(...all) : (effect: never) => run(...all, effect)) as never // as declared
-
 /**
  * Runs an effect while it holds so many permits. They come back when it ends, when it is interrupted, and when its process
  * dies. An effect that loses its server is interrupted, and fails with what became of that.
  *
  * **Details**
  *
- * It waits for them interruptibly: whoever is interrupted, or has waited for as long as it wanted to, has left the line.
+ * - When it has ended the permits are free, also for whoever hears of that in another way: it waits for the server's word, for
+ *   about a second at most where the server does not answer, also when it is interrupted.
+ * - It waits for them interruptibly: whoever is interrupted, or has waited for as long as it wanted to, has left the line.
  *
  * **Gotchas**
  *
@@ -822,7 +820,7 @@ export const withPermits: {
     permits: number,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | ProcessError, R>
-} = around(2, holding)
+} = effectLast((self: HostedSemaphore, permits: number, effect: Effect.Effect<never>) => holding(self, permits, effect))
 
 /**
  * Like {@link withPermits}, but does not wait: `None` when there are not so many, and the effect has not run.
@@ -839,7 +837,9 @@ export const withPermitsIfAvailable: {
     permits: number,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
-} = around(2, holdingIfAvailable)
+} = effectLast((self: HostedSemaphore, permits: number, effect: Effect.Effect<never>) =>
+  holdingIfAvailable(self, permits, effect)
+)
 
 /**
  * Runs an effect while it holds the lock: {@link withPermits} with one.
@@ -850,7 +850,7 @@ export const withPermitsIfAvailable: {
 export const withLock: {
   (self: HostedSemaphore): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ProcessError, R>
   <A, E, R>(self: HostedSemaphore, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ProcessError, R>
-} = around(1, (self: HostedSemaphore, effect: Effect.Effect<unknown>) => holding(self, 1, effect))
+} = effectLast((self: HostedSemaphore, effect: Effect.Effect<never>) => holding(self, 1, effect))
 
 /**
  * Like {@link withLock}, but does not wait: `None` when the lock is held, and the effect has not run.
@@ -866,4 +866,4 @@ export const withLockIfAvailable: {
     self: HostedSemaphore,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<Option.Option<A>, E | ProcessError, R>
-} = around(1, (self: HostedSemaphore, effect: Effect.Effect<unknown>) => holdingIfAvailable(self, 1, effect))
+} = effectLast((self: HostedSemaphore, effect: Effect.Effect<never>) => holdingIfAvailable(self, 1, effect))

@@ -57,6 +57,7 @@ import { tooMany } from "./internal/hub/semaphore.ts"
 import { ask, holding, inOneGo, obtain } from "./internal/sync/asking.ts"
 import type { Asked } from "./internal/sync/asking.ts"
 import { checkedCount } from "./internal/sync/checks.ts"
+import { effectLast } from "./internal/sync/locking.ts"
 import { owned } from "./internal/sync/owned.ts"
 import type { ProcessError } from "./ProcessError.ts"
 
@@ -180,10 +181,7 @@ export const withPermits: {
     permits: number,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | ProcessError, R>
-} = <A, E, R>(self: SharedSemaphore, permits: number, effect?: Effect.Effect<A, E, R>) =>
-  (effect === undefined
-    ? (later: Effect.Effect<A, E, R>) => using(self, permits, later)
-    : using(self, permits, effect)) as never // what the one or the other call shape promises
+} = effectLast((self: SharedSemaphore, permits: number, effect: Effect.Effect<never>) => using(self, permits, effect))
 
 const using = <A, E, R>(self: SharedSemaphore, permits: number, effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {

@@ -289,8 +289,8 @@ export const suite = ({ claims, layer, name }: Method): void => {
       for (let i = 0; i < many; i++) yield i
     }
     type Call = (pool: Pool.Pool, many: number) => Stream.Stream<number, ProcessError.ProcessError>
-    /** Where many machines run this it is a fifth of what is promised. */
-    const some = Number(process.env["FLOW_ITEMS"] ?? 1_000_000)
+    /** `FLOW_ITEMS` makes it longer. */
+    const items = Number(process.env["FLOW_ITEMS"] ?? 1_000_000)
 
     const memoryLaw = (what: string, many: number, call: Call): void =>
       law(`${many / 1e6} million items through ${what} take constant memory`, () =>
@@ -322,12 +322,12 @@ export const suite = ({ claims, layer, name }: Method): void => {
       (pool, many) => Pool.imapUnordered(pool, F.half, generated(many))
     )
     if (claims.parallel) {
-      memoryLaw("imap", some, (pool, many) => Pool.imap(pool, F.half, generated(many)))
-      memoryLaw("imapExit", some, (pool, many) =>
+      memoryLaw("imap", items, (pool, many) => Pool.imap(pool, F.half, generated(many)))
+      memoryLaw("imapExit", items, (pool, many) =>
         Pool.imapExit(pool, F.half, generated(many)).pipe(
           Stream.map((exit) => Exit.isSuccess(exit) ? exit.value : Number.NaN)
         ))
-      memoryLaw("imap from a Stream", some, (pool, many) => Pool.imap(pool, F.half, Stream.range(0, many - 1)))
+      memoryLaw("imap from a Stream", items, (pool, many) => Pool.imap(pool, F.half, Stream.range(0, many - 1)))
     }
 
     describe("chunks", () => {

@@ -141,7 +141,7 @@ const isGiven = ({ call: [on, , key] }: Done): boolean => on === "map" && String
 
 /** By the plans alone, and not by what was answered, where that does not say itself whether something was done. */
 const checkTotals = (plans: ReadonlyArray<ReadonlyArray<Call>>, outcome: Outcome): void => {
-  const { done, front, guarded, left, list, map, namespace, ref, set } = outcome
+  const { done, guarded, map, namespace, ref, set } = outcome
   const calls = plans.flat()
   assert.strictEqual(ref, sumOf(callsOn(calls, "ref", "updateWith")))
 
@@ -165,7 +165,14 @@ const checkTotals = (plans: ReadonlyArray<ReadonlyArray<Call>>, outcome: Outcome
   const ownValues = lastOf(done, "set", setModel).flat()
   assert.deepStrictEqual(new Set(set), new Set([...shared, ...ownValues]))
   assert.strictEqual(set.length, new Set(set).size)
+}
 
+/** What each writer has put into the lists and the queue. */
+const checkWriters = (
+  plans: ReadonlyArray<ReadonlyArray<Call>>,
+  { done, front, left, list }: Outcome
+): void => {
+  const calls = plans.flat()
   const pushed = (some: ReadonlyArray<Call>): ReadonlyArray<number> =>
     some.flatMap(([on, method, value]) => on === "list" && method.startsWith("push") ? value as number : [])
   plans.forEach((plan, writer) => {
@@ -294,6 +301,7 @@ export const suite = ({ layer, name }: Method): void => {
           const outcome = yield* Effect.provide(Effect.scoped(runLong(calls)), Manager.layerObjects())
           const plans = writers.map((writer) => T.longPlan(seed, writer, calls / fibersEach))
           checkTotals(plans, outcome)
+          checkWriters(plans, outcome)
           checkOrder(outcome)
           checkFront(outcome)
           checkHistory(outcome)

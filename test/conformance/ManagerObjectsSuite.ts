@@ -75,9 +75,13 @@ export const suite = ({ claims, layer, name }: Method): void => {
           const [end, theirs] = yield* Pipe.make<string, boolean>()
           const child = yield* Process.start(T.triesWhenTold, { end: theirs, lock, times })
           for (let i = 0; i < times; i++) {
-            yield* i % 2 === 0
-              ? Manager.withLock(lock, Effect.void)
-              : Effect.exit(Effect.timeout(Manager.withLock(lock, Effect.never), 1))
+            if (i % 2 === 0) yield* Manager.withLock(lock, Effect.void)
+            else {
+              // before it has asked, before it has heard of having it, or after that
+              const holding = yield* Effect.forkChild(Manager.withLock(lock, Effect.never), { startImmediately: true })
+              for (let turn = 0; turn < i % 7; turn++) yield* nextTurn
+              yield* Fiber.interrupt(holding)
+            }
             yield* Connection.send(end, "now")
             assert.isTrue(yield* Connection.receive(end), `after ${i} times`)
           }

@@ -184,8 +184,12 @@ export const suite = ({ claims, layer, name }: Method): void => {
             const call = Pool.apply(pool, O.logs, 1)
             assert.deepStrictEqual(yield* heard(call), ["broken"])
             assert.deepStrictEqual(yield* heard(Effect.withSpan(call, "around")), ["broken"])
-            const wordy = Effect.provideService(call, References.MinimumLogLevel, "Debug")
-            assert.deepStrictEqual((yield* heard(Effect.withSpan(wordy, "around"))).slice(-2), ["loud", "broken"])
+            for (const level of ["Info", "Debug"] as const) {
+              const wordy = Effect.provideService(call, References.MinimumLogLevel, level)
+              for (const one of [wordy, Effect.withSpan(wordy, "around")]) {
+                assert.deepStrictEqual((yield* heard(one)).slice(-2), ["loud", "broken"])
+              }
+            }
           })
       )
 

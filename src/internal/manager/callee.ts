@@ -24,7 +24,7 @@ import type { AtBorder } from "./border.ts"
 import { leaseGroup } from "./definition.ts"
 import type { Definition, Leased, Method, Send } from "./definition.ts"
 import type { Client, Link } from "./link.ts"
-import { encodePayload, hasArrived, isFailure, notFramed } from "./serialization.ts"
+import { encodePayload, isFailure, notFramed, takeArrived } from "./serialization.ts"
 
 /** Who is called, and what is said when it cannot be. */
 export interface Callee {
@@ -71,7 +71,7 @@ const located = (
   cause: Cause.Cause<unknown>
 ): Cause.Cause<unknown> => {
   for (const reason of cause.reasons) {
-    if (reason._tag === "Die" && hasArrived(reason.defect)) {
+    if (reason._tag === "Die" && takeArrived(reason.defect)) {
       locate(reason.defect, `method "${method}" of "${name}" of ${module} in the server at ${show(server.address)}`)
     }
   }

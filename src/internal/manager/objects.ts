@@ -56,17 +56,18 @@ export const isByClient = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isSuccess(exit) ||
   exit.cause.reasons.some((reason) => Cause.reasonAnnotations(reason).mapUnsafe.has(ClientAbort.key))
 
-interface State {
+interface Table {
   readonly all: Map<number, Hosted>
   /** What has been put more than once is the same. */
   readonly identities: WeakMap<object, number>
   readonly scope: Scope.Scope
   /** For so long a holder that has lost its connection may come back. */
   readonly leaseMillis: number
+  /** Numbers begin at random: those of a server that was started anew are others. */
   last: number
 }
 
-const letGo = ({ all }: State, object: number, hosted: Hosted, holder: number): Effect.Effect<void> =>
+const letGo = ({ all }: Table, object: number, hosted: Hosted, holder: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     hosted.holders.delete(holder)
     if (hosted.holders.size > 0 || !all.delete(object)) return Effect.void
@@ -75,7 +76,7 @@ const letGo = ({ all }: State, object: number, hosted: Hosted, holder: number): 
     return Scope.close(hosted.scope, Exit.void)
   })
 
-const leave = (state: State, object: number, hosted: Hosted, name: number, exit: Exit.Exit<unknown, unknown>) => {
+const leave = (state: Table, object: number, hosted: Hosted, name: number, exit: Exit.Exit<unknown, unknown>) => {
   const { leaseMillis, scope } = state
   const holder = hosted.holders.get(name)
   if (holder === undefined) return Effect.void
@@ -99,7 +100,7 @@ const enter = ({ holders }: Hosted, name: number): Effect.Effect<unknown> => {
 }
 
 const hold = (
-  state: State,
+  state: Table,
   object: number,
   known: number | undefined
 ): Effect.Effect<Leased, ProcessError, Scope.Scope> =>
@@ -114,7 +115,7 @@ const hold = (
   }))
 
 const put = <E>(
-  state: State,
+  state: Table,
   make: Effect.Effect<object, E, Scope.Scope>
 ): Effect.Effect<Leased, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
@@ -135,7 +136,7 @@ const put = <E>(
 
 /** Undefined where it is not there any more. */
 const underWay = (
-  { all }: State,
+  { all }: Table,
   object: number,
   call: Fiber.Fiber<unknown, unknown>
 ): (() => undefined) | undefined => {
@@ -147,11 +148,9 @@ const underWay = (
 
 const notThere = (object: number): Effect.Effect<never> => Effect.die(atBorder(isDropped(object)))
 
-/** For so long a holder that has lost its connection may come back. */
 export const makeObjects = (leaseMillis: number): Effect.Effect<Objects, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
-    // those of a server that was started anew are others: nobody takes one for what they had before
-    const state: State = { all: new Map(), identities: new WeakMap(), scope, leaseMillis, last: randomInt(2 ** 47) }
+    const state: Table = { all: new Map(), identities: new WeakMap(), scope, leaseMillis, last: randomInt(2 ** 47) }
     return {
       find: (object) => state.all.get(object)?.service,
       put: (make) => put(state, make),

@@ -165,6 +165,7 @@ const encodeOutcome = (
   return [1, reasons]
 }
 
+/** Those of methods of the other side that nobody has located yet. */
 const defects = new WeakSet<object>()
 
 const arrived = (defect: unknown): unknown => {
@@ -172,8 +173,8 @@ const arrived = (defect: unknown): unknown => {
   return defect
 }
 
-/** Has it happened in a method of the other side? It is asked once. */
-export const hasArrived = (defect: unknown): boolean => defects.delete(defect as object)
+/** Has it happened in a method of the other side? Once. */
+export const takeArrived = (defect: unknown): boolean => defects.delete(defect as object)
 
 const decodeOutcome = (value: AnyCodec, error: AnyCodec, outcome: Outcome): Exit.Exit<unknown, unknown> => {
   if (outcome[0] === 0) {

@@ -75,7 +75,7 @@ export type EncodedFailure =
 
 /** What a call has around it, for the tasks that it runs: nothing, where that is what a child has anyway. */
 export interface Ambient {
-  /** Undefined where it is Effect's default: what holds in the child, or what its initializer provides, holds then. */
+  /** Undefined where the call has none: what holds in the child, or what its initializer provides, holds then. */
   readonly logLevel: LogLevel | undefined
   readonly span: AmbientSpan | undefined
 }

@@ -42,8 +42,15 @@ export interface Hold {
 /** For so long whoever lets go waits for the server to say so. */
 const settleMillis = 1000
 
+/** Of the machine's time: nobody may hang in another's. It keeps no process alive. */
+const patience: Effect.Effect<void> = Effect.callback((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), settleMillis)
+  timer.unref()
+  return Effect.sync(() => clearTimeout(timer))
+})
+
 const settled = (self: HostedSemaphore): Effect.Effect<void> =>
-  Effect.ignore(Effect.timeoutOption(self.settled(), settleMillis))
+  Effect.raceFirst(Effect.ignoreCause(self.settled()), patience)
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -78,11 +85,13 @@ const makeHold = (
   const of = identityOf(self)
   let own: Scope.Closeable | undefined
   let isHeld = false
+  /** It may have been given them, and not have heard of it yet. */
+  let isAsked = false
   /** Whoever lets go of them has not lost them. */
   const lose = (cause: Cause.Cause<ProcessError>): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      isHeld = false
+      isHeld = isAsked = false
       return Effect.asVoid(Deferred.failCause(lost, cause))
     })
   const takeBy = (holding: Stream.Stream<unknown, ProcessError>) =>
@@ -91,8 +100,12 @@ const makeHold = (
       own = held
       const pull = (yield* Scope.provide(Stream.toPull(holding), held)) as //
       Effect.Effect<readonly [unknown], ProcessError> // it has no end before it is held
+      isAsked = true
       const [hasThem] = yield* pull
-      if (hasThem === false) return false
+      if (hasThem === false) {
+        isAsked = false
+        return false
+      }
       isHeld = true
       yield* Effect.forkIn(Effect.catchCause(Effect.forever(pull), lose), held, { startImmediately: true })
       return true
@@ -102,11 +115,11 @@ const makeHold = (
     held: () => isHeld ? permits : 0,
     lose,
     giveUp: Effect.suspend(() => {
-      const wasHeld = isHeld
-      isHeld = false
+      const wasAsked = isAsked
+      isHeld = isAsked = false
       if (own === undefined) return Effect.void
       const letGo = Scope.close(own, Exit.void)
-      return wasHeld ? Effect.andThen(letGo, settled(self)) : letGo
+      return wasAsked ? Effect.andThen(letGo, settled(self)) : letGo
     }),
     take: Effect.suspend(() => Effect.asVoid(takeBy(self.hold(permits, heldBy(outer, of))))),
     takeIfAvailable: takeBy(self.holdIfAvailable(permits))

@@ -293,7 +293,8 @@ const makeSemaphore: Make = (permits: number) =>
             Effect.acquireRelease(all.takeIfAvailable(count), (isHeld) => isHeld ? all.release(count) : Effect.void),
             (isHeld) => isHeld ? lasting(true) : Stream.succeed(false)
           ))),
-      settled: () => Effect.void // the end of a hold came before it, and has been dealt with
+      // the end of a hold came before it, and its release is synchronous: it has been dealt with
+      settled: () => Effect.void
     }
   })
 

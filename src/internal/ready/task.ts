@@ -110,8 +110,8 @@ export const runUpdate = (
         Effect.map((next) => gives === "next" ? next : payload)
       )
       : Effect.flatMap(inputOf(definition, payload), (value) =>
-        run(definition, value).pipe(
-          stored,
-          Effect.flatMap((next) => given.encode(gives === "next" ? next : value))
-        ))
+        gives === "next"
+          ? run(definition, value).pipe(stored, Effect.flatMap(given.encode))
+          // what cannot be told fails before anything is changed
+          : Effect.flatMap(given.encode(value), (before) => Effect.as(stored(run(definition, value)), before)))
   })

@@ -27,6 +27,7 @@ export interface HostedRef<A> {
   readonly get: () => Effect.Effect<A, ProcessError>
   readonly set: (value: A) => Effect.Effect<void, ProcessError>
   readonly getAndSet: (value: A) => Effect.Effect<A, ProcessError>
+  /** Gives the value as it stands in the server now: what a schema has made of it. */
   readonly setAndGet: (value: A) => Effect.Effect<A, ProcessError>
   /** Gives what the task has made of the value. */
   readonly update: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
@@ -34,7 +35,7 @@ export interface HostedRef<A> {
     task: Task.Task<{ readonly value: A; readonly argument: P }, A, E>,
     argument: P
   ) => Effect.Effect<A, E | ProcessError>
-  /** Gives what the value was before. A task that changes a value in place has changed that too. */
+  /** Gives what the value was before. Without a schema, a task that changes a value in place has changed that too. */
   readonly getAndUpdate: <E>(task: Task.Task<A, A, E>) => Effect.Effect<A, E | ProcessError>
 }
 

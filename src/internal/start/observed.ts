@@ -24,14 +24,14 @@ import type {
   ToParent
 } from "../protocol/messages.ts"
 
-const defaultLevel = "Info"
-
 /** What a fiber has around it that its tasks should have too. */
-export const ambientOf = ({ cache }: Fiber.Fiber<unknown, unknown>): Ambient | undefined => {
-  const { minimumLogLevel, span, tracer } = cache
-  if (span === undefined && minimumLogLevel === defaultLevel) return undefined
+export const ambientOf = ({ cache, context }: Fiber.Fiber<unknown, unknown>): Ambient | undefined => {
+  const { span, tracer } = cache
+  // what nobody has provided is no level of the call: the worker's holds
+  const logLevel = Context.getOrUndefined(context, References.MinimumLogLevel)
+  if (span === undefined && logLevel === undefined) return undefined
   return {
-    logLevel: minimumLogLevel === defaultLevel ? undefined : minimumLogLevel,
+    logLevel,
     span: span === undefined ? undefined : {
       traceId: span.traceId,
       spanId: span.spanId,

@@ -178,8 +178,11 @@ export const without = <A, E, R>(
   })
 
 /**
- * One implementation for both call shapes: a lock and an effect at once, or the effect later. The types are those of the
+ * One implementation for both call shapes: an effect after all others that it is given, or later. The types are those of the
  * public constant that it is given to.
  */
-export const effectLast = <Self, Given, Out, Both>(f: (self: Self, effect: Given) => Out): Both =>
-  ((self: Self, effect?: Given) => effect === undefined ? (later: Given) => f(self, later) : f(self, effect)) as Both
+export const effectLast = <All extends ReadonlyArray<never>, Both>(f: (...all: All) => unknown): Both =>
+  ((...given: ReadonlyArray<never>) => {
+    const run = f as unknown as (...all: ReadonlyArray<never>) => unknown // the public types count its arguments
+    return given.length < f.length ? (effect: never) => run(...given, effect) : run(...given)
+  }) as Both
