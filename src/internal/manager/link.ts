@@ -18,7 +18,7 @@ import type { Definition } from "./definition.ts"
 import { differences } from "./greeting.ts"
 import type { Presence } from "./greeting.ts"
 import { borderOf, makeSerialization } from "./serialization.ts"
-import { socketOver } from "./socket.ts"
+import { hangUp, socketOver } from "./socket.ts"
 
 /** A client of effect/rpc whose methods are named by their tags. */
 export type Client = (
@@ -188,7 +188,7 @@ export const makeLink = (socket: Socket, terms: LinkTerms): Effect.Effect<Link, 
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         lose()
-        socket.destroySoon() // what is given back is said before
+        hangUp(socket) // what is given back is said before
       })
     )
     return { isLost, whenLost, ...clients, border: borderOf(isToOthers) }

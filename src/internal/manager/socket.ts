@@ -152,10 +152,27 @@ const makeWriter = (socket: NetSocket, { isForgiving, limit }: SocketTerms): Soc
   return { write, writeAll: (chunks) => Effect.forEach(chunks, write, { discard: true }) }
 }
 
+/** For so long the other side may take to read what was written last. */
+const lingerMillis = 1000
+
+/**
+ * Ends it when the other side has read all. One that is closed while the other side still writes is reset, and what that has
+ * not read by then is lost: also the end of what was held here.
+ */
+export const hangUp = (socket: NetSocket): void => {
+  if (!socket.writable) return
+  socket.removeAllListeners("data")
+  socket.resume()
+  socket.unref()
+  const giveUp = setTimeout(() => socket.destroy(), lingerMillis).unref()
+  socket.once("close", () => clearTimeout(giveUp))
+  socket.end()
+}
+
 export interface SocketTerms {
   /** What it sends has at most so many bytes. */
   readonly limit: number
-  /** What cannot be written any more is let go: whoever reads hears of its end. */
+  /** Of the server: what cannot be written any more is let go, for whoever reads hears of its end; and that is the end of it. */
   readonly isForgiving: boolean
 }
 
@@ -164,7 +181,7 @@ export const socketOver = (socket: NetSocket, terms: SocketTerms): Socket.Socket
   Socket.make({
     reader: Effect.flatMap(Effect.scope, (scope) =>
       Effect.as(
-        Scope.addFinalizer(scope, Effect.sync(() => socket.destroySoon())),
+        Scope.addFinalizer(scope, Effect.sync(() => terms.isForgiving ? socket.destroySoon() : hangUp(socket))),
         { pull: makePull(socket), upgrade: Socket.SocketUpgradeError.unsupported }
       )),
     writer: Effect.succeed(makeWriter(socket, terms))

@@ -98,6 +98,32 @@ const listenersHere = () => ["drain", "close"].map((event) => here.listenerCount
 const bytes = 4 * 1024 * 1024
 
 describe("The socket of a manager", () => {
+  it("that ends while the other side still writes is read to its end", async () => {
+    const { close, writer } = openHere()
+    there.pause()
+    there.write("what nobody here reads any more")
+    for (const n of [1, 2]) write(writer, ack(n))
+    close()
+    await once(here, "finish")
+    // whoever was reset fails here, and with that drops what it has not read
+    for (const _ of numbers(3)) {
+      there.write("more")
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const arrived = arrivals()
+    there.resume()
+    assert.deepStrictEqual(await arrived, [1, 2])
+    if (!here.destroyed) await once(here, "close")
+  }, limitMillis)
+
+  it("that ends while the other side says nothing does not wait for it for ever", async () => {
+    const { close, writer } = openHere()
+    there.pause()
+    write(writer, ack(1))
+    close()
+    await once(here, "close")
+  }, limitMillis)
+
   it("writes the first frame of a turn at once, and those that follow it as one, in order", async () => {
     const { writer } = openHere()
     const left = leavings()
