@@ -1,6 +1,6 @@
 /** The laws of managers, for every start method. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Formatter, Option, Scope, Stream, Tracer } from "effect"
+import { Effect, Fiber, Formatter, Option, Scope, Stream } from "effect"
 import { inspect } from "node:util"
 import { Manager, Pool, Process, ProcessError } from "../../src/index.ts"
 import * as T from "../fixtures/manager.ts"
@@ -9,6 +9,7 @@ import { makeEvents } from "./events.ts"
 import { makeGate } from "./gate.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
+import { makeTracer } from "./spans.ts"
 
 const { Counter, counters } = T
 
@@ -18,19 +19,6 @@ const withCounter = <A, E, R>(use: (counter: (typeof Counter)["Service"]) => Eff
 
 const withBank = <A, E, R>(use: (bank: T.Bank["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.provide(Effect.flatMap(T.Bank, use), Manager.layer(T.bank))
-
-/** Keeps all spans that are begun with it. */
-const traced = () => {
-  const seen: Array<Tracer.Span> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      seen.push(span)
-      return span
-    }
-  })
-  return { seen, tracer }
-}
 
 export const suite = ({ claims, layer, name }: Method): void => {
   const law = laws(layer, 20_000)
@@ -219,14 +207,14 @@ export const suite = ({ claims, layer, name }: Method): void => {
                 spannedStream: Effect.map(Stream.runCollect(counter.spannedStream()), ([first]) => first!)
               }
               for (const [name, call] of Object.entries(calls)) {
-                const { seen, tracer } = traced()
+                const { spans, tracer } = makeTracer()
                 const [here, there] = yield* Effect.withSpan(
                   Effect.all([Effect.orDie(Effect.currentSpan), call]),
                   "outer"
                 ).pipe(Effect.withTracer(tracer))
                 assert.strictEqual(there.name, `Manager.Counters.${name}`)
                 assert.strictEqual(there.traceId, here.traceId)
-                const between = seen.find(({ spanId }) => spanId === there.parent)
+                const between = spans.find(({ spanId }) => spanId === there.parent)
                 assert.strictEqual(between?.name, `Manager.Counters.${name}`)
                 assert.strictEqual(Option.getOrUndefined(between!.parent)?.spanId, here.spanId)
               }

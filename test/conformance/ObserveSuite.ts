@@ -10,6 +10,7 @@ import { numbers } from "./assertions.ts"
 import { makeEvents } from "./events.ts"
 import { laws } from "./law.ts"
 import type { Method } from "./methods.ts"
+import { makeTracer } from "./spans.ts"
 
 interface Logged {
   readonly level: string
@@ -43,18 +44,6 @@ const makeLog = () => {
       check()
     })
   return { seen, until, layer: Logger.layer([logger]) }
-}
-
-const makeTracer = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, tracer }
 }
 
 const spanCalled = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string): Tracer.NativeSpan => {

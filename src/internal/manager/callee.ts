@@ -24,6 +24,7 @@ import type { AtBorder } from "./border.ts"
 import { leaseGroup } from "./definition.ts"
 import type { Definition, Leased, Method, Send } from "./definition.ts"
 import type { Client, Link } from "./link.ts"
+import { pause } from "./pause.ts"
 import { encodePayload, isFailure, notFramed, takeArrived } from "./serialization.ts"
 
 /** Who is called, and what is said when it cannot be. */
@@ -202,12 +203,8 @@ const untilLost = (link: Link): Effect.Effect<void> =>
     return Effect.sync(forget)
   })
 
-/** It keeps no process alive. */
-const pause: Effect.Effect<void> = Effect.callback((resume) => {
-  const timer = setTimeout(() => resume(Effect.void), 100)
-  timer.unref()
-  return Effect.sync(() => clearTimeout(timer))
-})
+/** Between two tries. */
+const againMillis = 100
 
 /** What its server has forgotten by then need not be looked for. */
 const findAgain = (link: Effect.Effect<Link, ProcessError>, forMillis: number): Effect.Effect<Link, ProcessError> =>
@@ -217,7 +214,7 @@ const findAgain = (link: Effect.Effect<Link, ProcessError>, forMillis: number): 
       link,
       // nobody listens there now, or nobody answers
       ({ reason }) => (reason._tag === "Closed" || reason._tag === "TimedOut") && performance.now() < end,
-      () => Effect.andThen(pause, tries)
+      () => Effect.andThen(pause(againMillis), tries)
     )
     return tries
   })

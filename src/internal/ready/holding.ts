@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ProcessError } from "../../ProcessError.ts"
 import { proxyData } from "../handles/manager.ts"
+import { pause } from "../manager/pause.ts"
 
 /**
  * Permits in a server, for `Manager.withPermits` and `Manager.withLock`. Those of a process that died come back.
@@ -42,15 +43,8 @@ export interface Hold {
 /** For so long whoever lets go waits for the server to say so. */
 const settleMillis = 1000
 
-/** Of the machine's time: nobody may hang in another's. It keeps no process alive. */
-const patience: Effect.Effect<void> = Effect.callback((resume) => {
-  const timer = setTimeout(() => resume(Effect.void), settleMillis)
-  timer.unref()
-  return Effect.sync(() => clearTimeout(timer))
-})
-
 const settled = (self: HostedSemaphore): Effect.Effect<void> =>
-  Effect.raceFirst(Effect.ignoreCause(self.settled()), patience)
+  Effect.raceFirst(Effect.ignoreCause(self.settled()), pause(settleMillis))
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
