@@ -292,6 +292,12 @@ export const suite = ({ claims, layer, name }: Method): void => {
     /** `FLOW_ITEMS` makes it longer. */
     const items = Number(process.env["FLOW_ITEMS"] ?? 1_000_000)
 
+    /** One reading in four may be far off. */
+    const middleOf = (bytes: ReadonlyArray<number>): number => {
+      const [, second, third] = bytes.toSorted((a, b) => a - b)
+      return (second! + third!) / 2
+    }
+
     const memoryLaw = (what: string, many: number, call: Call): void =>
       law(`${many / 1e6} million items through ${what} take constant memory`, () =>
         Effect.gen(function*() {
@@ -312,7 +318,7 @@ export const suite = ({ claims, layer, name }: Method): void => {
           for (const bytes of [here, there]) {
             // one number of each item of a half would be 8 bytes times a half of them; what is on its way comes and goes
             const allowed = 3 * many
-            assert.isBelow(Math.min(...bytes.slice(4)) - Math.min(...bytes.slice(0, 4)), allowed, bytes.join(", "))
+            assert.isBelow(middleOf(bytes.slice(4)) - middleOf(bytes.slice(0, 4)), allowed, bytes.join(", "))
           }
         }))
 
