@@ -223,7 +223,6 @@ const acquire = Effect.fnUntraced(function*(options: Options<never>) {
     initializer,
     context: yield* Effect.context<never>()
   })
-  engine.endListeners.push(showMetrics(engine))
   yield* awaitStart(engine)
   return makePool(engine, { engine, scope: Scope.makeUnsafe() })
 })
@@ -238,6 +237,8 @@ const awaitStart = (engine: Engine): Effect.Effect<void, ProcessError> =>
       resume(error === undefined ? Effect.void : Effect.andThen(endNow(engine), Effect.fail(error)))
     }
     startEngine(engine)
+    // the workers are on their way up
+    if (!engine.ended) engine.endListeners.push(showMetrics(engine))
     return Effect.suspend(() => {
       engine.onStart = undefined
       return endNow(engine)

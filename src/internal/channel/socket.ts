@@ -6,8 +6,8 @@
  * non-blocking for that, and could not be.
  */
 import { Buffer } from "node:buffer"
-import { writeSync } from "node:fs"
-import { Socket } from "node:net"
+import { readSync, writeSync } from "node:fs"
+import type { Socket } from "node:net"
 import type { Readable, Writable } from "node:stream"
 import { decodeBody, encodeFrame, makeFrameReader } from "../protocol/frames.ts"
 import type { FrameReader, OnBody } from "../protocol/frames.ts"
@@ -100,9 +100,10 @@ export const fromStreams = <Out, In>(writable: Writable, readable: Readable, lim
 /** About as much as a socket holds: a stream by itself reads a quarter of it at once, each time into new memory. */
 const readBytes = 256 * 1024
 
-const readFrom = (descriptor: number, { receive, room }: Receiver): Socket => {
-  const scratch = Buffer.allocUnsafeSlow(readBytes)
-  const socket: Socket = new Socket({
+const readFrom = (descriptor: number, { receive, room }: Receiver, scratch: Buffer): Socket => {
+  // not before it is needed: it takes a child that starts longer than all else here
+  const { Socket: OfNet } = process.getBuiltinModule("node:net")
+  const socket: Socket = new OfNet({
     fd: descriptor,
     readable: true,
     writable: false,
@@ -117,8 +118,45 @@ const readFrom = (descriptor: number, { receive, room }: Receiver): Socket => {
   return socket.resume()
 }
 
+/** How many bytes there were; 0 at the end, and where somebody has made it a descriptor that does not wait. */
+const readBlock = (descriptor: number, scratch: Buffer): number => {
+  try {
+    return readSync(descriptor, scratch)
+  } catch {
+    return 0
+  }
+}
+
+/**
+ * Reads and delivers until something was delivered; whether it was a stream of ours. Nothing is lost when there is none: the rest
+ * is read by the event loop, which finds the same end, or the same error.
+ */
+const readFirst = (
+  descriptor: number,
+  { receive }: Receiver,
+  scratch: Buffer,
+  wasDelivered: () => boolean
+): boolean => {
+  while (!wasDelivered()) {
+    const length = readBlock(descriptor, scratch)
+    if (length === 0) return true
+    if (!receive(scratch.subarray(0, length))) return false
+  }
+  return true
+}
+
+export interface DescriptorOptions {
+  /** `listen` waits for the first batch, and delivers it before it returns: the peer is known to have sent it, or to be about to. */
+  readonly waitsForFirst?: boolean
+}
+
 /** The child's side, of the descriptors that it reads and writes. A parent that is gone is noticed by the end of `input`. */
-export const fromDescriptors = <Out, In>(input: number, output: number, limit: number): Channel<Out, In> => {
+export const fromDescriptors = <Out, In>(
+  input: number,
+  output: number,
+  limit: number,
+  { waitsForFirst = false }: DescriptorOptions = {}
+): Channel<Out, In> => {
   let closed = false
   let readable: Socket | undefined
   return {
@@ -137,8 +175,16 @@ export const fromDescriptors = <Out, In>(input: number, output: number, limit: n
       }
     },
     listen: (onBatch, onClose) => {
-      readable = readFrom(input, makeReceiver(limit, onBatch))
+      let heard = false
+      const receiver = makeReceiver<In>(limit, (batch) => {
+        heard = true
+        onBatch(batch)
+      })
+      const scratch = Buffer.allocUnsafeSlow(readBytes)
+      const isOurs = !waitsForFirst || readFirst(input, receiver, scratch, () => heard)
+      readable = readFrom(input, receiver, scratch)
       listenToEnd(readable, onClose)
+      if (!isOurs) readable.destroy()
     },
     close: () => {
       closed = true

@@ -6,6 +6,7 @@ import type { Buffer } from "node:buffer"
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { perThread } from "./perThread.ts"
 
 /** What went wrong in a call of the addon that was well formed; a malformed one throws a TypeError or a RangeError. */
@@ -81,16 +82,26 @@ const version = 4
 const fileName = "effect-multiprocessing.node"
 
 /**
- * The package finds itself by its name, wherever in it this code runs: `src`, `dist`, the bundled runner. A bundle that
- * somebody else has made of it finds the package that is installed beside it.
+ * Where this code lies in the package, in `src`, in `dist` or in the bundled runner, it lies as deep. A bundle that somebody else
+ * has made of it finds the package that is installed beside it, by its name.
  */
-const findAddon = (here: NodeJS.Require, folder: string): string | undefined => {
+const findAddon = (folder: string): string | undefined => {
   try {
-    const file = join(dirname(here.resolve("effect-multiprocessing/package.json")), folder, fileName)
+    const beside = fileURLToPath(new URL(`../../../${folder}/${fileName}`, import.meta.url))
+    if (existsSync(beside)) return beside
+    const manifest = createRequire(import.meta.url).resolve("effect-multiprocessing/package.json")
+    const file = join(dirname(manifest), folder, fileName)
     return existsSync(file) ? file : undefined
   } catch {
     return undefined
   }
+}
+
+/** What `require` does with it in the end: without its search, of which a child that starts would feel the time. */
+const loadAddon = (file: string): Native => {
+  const module = { exports: {} }
+  process.dlopen(module, file)
+  return module.exports as Native // its version is looked at before anything else
 }
 
 const without = (absent: string): Loaded => ({ native: undefined, absent })
@@ -104,14 +115,13 @@ const load = (): Loaded => {
   }
   const folder = `prebuilds/${process.platform}-${process.arch}`
   try {
-    const here = createRequire(import.meta.url)
-    const file = findAddon(here, folder)
+    const file = findAddon(folder)
     if (file === undefined) {
       return without(
         `there is no ${folder}/${fileName}: in a checkout run "npm run build:native", which needs a C compiler`
       )
     }
-    const native = here(file) as Native
+    const native = loadAddon(file)
     if (native.version !== version) {
       return without(`${file} was built from other sources: run "npm run build:native"`)
     }

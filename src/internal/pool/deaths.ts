@@ -9,8 +9,8 @@ const announcedAt = ({ announced, reported }: Chunk): number | undefined => anno
 
 /** The item of the chunk in which its worker died; undefined where it was in none of it. */
 export const diedAt = ({ stuckIn }: Worker, chunk: Chunk, last: LastItem): number | undefined => {
-  // one that was announced has ended, unseen, when its worker was in another run
-  if (stuckIn !== undefined) return stuckIn === chunk.run ? announcedAt(chunk) : undefined
+  // killed for a run that nobody wants any more; what was announced of another has ended, unseen
+  if (stuckIn !== undefined) return undefined
   if (last === undefined) return announcedAt(chunk)
   return last !== "none" && last.run === chunk.run && last.index >= chunk.reported ? last.index : undefined
 }

@@ -242,7 +242,10 @@ const perform = (engine: Engine, command: Command): void => {
 const send = (engine: Engine, id: number, chunk: Chunk): void => {
   const worker = engine.workers.get(id)
   if (worker === undefined) return
-  if (chunk.at !== undefined) addTime(engine.queueTimes, performance.now() - chunk.at, chunk.items.length)
+  const now = performance.now()
+  if (chunk.at !== undefined) addTime(engine.queueTimes, now - chunk.at, chunk.items.length)
+  // it has nothing else to do
+  if (engine.state.workers.get(id)?.chunks[0] === chunk) worker.runningSince = now
   sendChunk(worker, chunk, engine.definitions[chunk.job.options.task]!)
 }
 
@@ -374,9 +377,10 @@ const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | 
   })
 
 const noteTime = ({ runTimes }: Engine, worker: Worker, message: ToParent): void => {
-  if (message[0] === Kind.Started) worker.runningSince = performance.now()
   if (message[0] === Kind.Successes) addTime(runTimes, message[5] / message[3].length, message[3].length)
   else if (message[0] === Kind.Failure) addTime(runTimes, message[4], 1)
+  else if (message[0] !== Kind.Started) return
+  worker.runningSince = performance.now()
 }
 
 /** The events of a bundle, as those of its messages would be. */
@@ -415,7 +419,7 @@ const attach = (engine: Engine, worker: Worker, child: Child): void => {
       const message = batch[i]!
       if (message[0] === Kind.RunSuccesses) {
         addSuccesses(engine, worker.id, message)
-        worker.runningSince = performance.now() // what follows may be too cheap to be announced
+        worker.runningSince = performance.now()
         handleEvents(engine)
         continue
       }

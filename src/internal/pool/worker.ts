@@ -36,7 +36,7 @@ export interface Worker {
   idleTimer: (() => void) | undefined
   /** How to give up the wait for one that was told to leave. */
   leaveTimer: (() => void) | undefined
-  /** Since when the item runs that it has announced. */
+  /** Since when what it runs runs: it was given something to do then, or has reported what was before. */
   runningSince: number
 }
 

@@ -40,6 +40,10 @@ export interface Boot {
   readonly maxMemory?: number | undefined
   /** Of what is logged outside of a run. */
   readonly logLevel: LogLevel
+  /** Where a process notes its run, for a parent that shares memory with it (`internal/memory/words.ts`). */
+  readonly word?: string | undefined
+  /** The child says what it begins, also where its parent can read that. */
+  readonly announces?: true | undefined
 }
 
 /** Why a run failed at the border, as plain data: the parent makes the ProcessError of it. */

@@ -5,7 +5,7 @@
 import { enableCompileCache } from "node:module"
 import { stackOf } from "../codec/errors.ts"
 import type { Channel } from "../channel/Channel.ts"
-import type { ToChild, ToParent } from "../protocol/messages.ts"
+import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { setChildGlobal } from "./childGlobal.ts"
 import { whenWritten } from "./output.ts"
 import { startSession } from "./session.ts"
@@ -14,19 +14,22 @@ import type { SessionHost } from "./session.ts"
 export interface ChildOptions {
   readonly channel: Channel<ToParent, ToChild>
   readonly progress: Int32Array
+  /** The parent reads it. */
+  readonly isRead: boolean
   readonly memory: () => number
   /** Ends the child as a termination from outside would. */
   readonly stop: () => void
-  /** Called before anything of the user runs. May give another place in which the run is noted from then on. */
-  readonly onUserCode: () => Int32Array | undefined
+  /** Called before anything of the user runs. May give another place in which the run is noted from then on: the parent reads it. */
+  readonly onUserCode: (boot: Boot) => Int32Array | undefined
 }
 
 /** Runs the session that is this child's purpose. */
-export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildOptions): void => {
+export const runChild = ({ channel, isRead, memory, onUserCode, progress, stop }: ChildOptions): void => {
   const host: SessionHost = {
     channel,
     pid: process.pid,
     progress,
+    isRead,
     memory,
     launchers: () => import("../start/launchers.ts"),
     exit: (code) => process.exit(code),
@@ -35,8 +38,11 @@ export const runChild = ({ channel, memory, onUserCode, progress, stop }: ChildO
     onBoot: (boot) => {
       setChildGlobal({ boot, pid: process.pid, notice: (text) => session.notice(text) })
     },
-    onUserCode: () => {
-      host.progress = onUserCode() ?? host.progress
+    onUserCode: (boot) => {
+      const shared = onUserCode(boot)
+      if (shared === undefined) return
+      host.progress = shared
+      host.isRead = true
     },
     onMuchCode: () => enableCompileCache?.()
   }

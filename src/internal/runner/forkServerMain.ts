@@ -84,6 +84,7 @@ const beChild = ({ bytes, fds }: ForkOrder): void => {
   runChild({
     channel: fromDescriptors(input!, output!, order.maxMessageBytes),
     progress: word.words,
+    isRead: true,
     memory: () => process.memoryUsage.rss(),
     stop: () => process.kill(process.pid, "SIGTERM"),
     onUserCode: () => undefined

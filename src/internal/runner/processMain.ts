@@ -10,12 +10,13 @@ import { endWithParent } from "./orphan.ts"
 process.on("SIGINT", () => {})
 
 // what the start method has put there; the line is then the program's
-const [maxMessageBytes, parentPid, word] = process.argv.splice(2)
+const [maxMessageBytes, parentPid] = process.argv.splice(2)
 const progress = makeProgress(new SharedArrayBuffer(progressBytes))
 runChild({
-  channel: fromDescriptors(3, 4, Number(maxMessageBytes)),
+  channel: fromDescriptors(3, 4, Number(maxMessageBytes), { waitsForFirst: true }),
   progress,
+  isRead: false,
   memory: () => process.memoryUsage.rss(),
   stop: () => process.kill(process.pid, "SIGTERM"),
-  onUserCode: () => endWithParent(Number(parentPid), word, 5, progress)
+  onUserCode: (boot) => endWithParent(Number(parentPid), boot.word, 5, progress)
 })

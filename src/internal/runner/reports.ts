@@ -6,12 +6,13 @@ import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { prepare } from "../codec/values.ts"
 import { addRunSuccess, unbundle } from "../protocol/bundles.ts"
-import { flagFailFast, Kind } from "../protocol/messages.ts"
+import { flagAnnounce, flagFailFast, Kind } from "../protocol/messages.ts"
 import type { EncodedFailure, ToChild, ToParent } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import { border, reasonOf } from "./refusals.ts"
 import { isCheap } from "./runs.ts"
 import type { Run } from "./runs.ts"
+import { nowMillis } from "./time.ts"
 
 export interface Reports {
   readonly say: (message: ToParent) => void
@@ -24,8 +25,9 @@ export interface Reports {
   readonly success: (run: Run, value: unknown, millis: number) => void
   readonly failure: (run: Run, failure: EncodedFailure, millis?: number) => void
   /**
-   * Says that an item starts, unless items of this task are known to be cheap and something was said a moment ago; work
-   * goes on since `since`. Was it said?
+   * Says that an item starts, and before that what was to be said, unless items of this task are known to be cheap and something
+   * was said a moment ago; work goes on since `since`. Where nobody needs to hear that it starts the rest is said all the same.
+   * Was anything?
    */
   readonly announce: (run: Run, now: number, since: number) => boolean
   /** These buffers move with the next post. */
@@ -77,7 +79,7 @@ const shorten = (message: Hearsay, why: string): ToParent | undefined => {
   return undefined
 }
 
-export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
+export const makeReports = (channel: Channel<ToParent, ToChild>, isSilent: () => boolean): Reports => {
   /** The task of each run of which something in the outbox may be refused, for messages. */
   const names = new Map<number, string>()
   let outbox: Array<ToParent> = []
@@ -90,7 +92,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
 
   /** Posts what is there; when it cannot be cloned after all, each message by itself, and the offender as a failure. */
   const flush = (): void => {
-    lastFlush = performance.now()
+    lastFlush = nowMillis()
     if (outbox.length === 0) return
     const batch = outbox
     for (let i = 0; i < batch.length; i++) pack(batch[i]!)
@@ -212,7 +214,11 @@ export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
       if (loose) flush()
       return false
     }
-    outbox.push([Kind.Started, run.id, run.index])
+    if (isSilent() && (run.flags & flagAnnounce) === 0) {
+      if (outbox.length === 0) return false
+    } else {
+      outbox.push([Kind.Started, run.id, run.index])
+    }
     flush()
     return true
   }
@@ -226,7 +232,7 @@ export const makeReports = (channel: Channel<ToParent, ToChild>): Reports => {
     },
     tellSoon: (message) => {
       outbox.push(message)
-      if (performance.now() - lastFlush >= silentMillis) return flush()
+      if (nowMillis() - lastFlush >= silentMillis) return flush()
       if (isPosting) return
       isPosting = true
       queueMicrotask(() => {

@@ -11,7 +11,7 @@ import type { TaskDefinition } from "../codec/registry.ts"
 import { handlesIn, open, prepareLossy, revive } from "../codec/values.ts"
 import { beforeLeaving, hasMethods, inHousehold, installedOpeners, installOpeners } from "../handles/handle.ts"
 import type { Household } from "../handles/handle.ts"
-import { flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
+import { flagAnnounce, flagMarked, flagReturns, Kind } from "../protocol/messages.ts"
 import type { Boot, Crossed, EncodedReason, ToChild, ToParent } from "../protocol/messages.ts"
 import { enter, idle } from "../protocol/progress.ts"
 import type { EffectRuntime, Launchers, RunningItem } from "./effects.ts"
@@ -19,6 +19,7 @@ import { border, importFailure, notDefined, reasonOf } from "./refusals.ts"
 import { makeReports } from "./reports.ts"
 import { knownTask, measure } from "./runs.ts"
 import type { KnownTask, Run } from "./runs.ts"
+import { nowMillis } from "./time.ts"
 
 export interface SessionHost {
   readonly channel: Channel<ToParent, ToChild>
@@ -33,12 +34,14 @@ export interface SessionHost {
   readonly stop: () => void
   /** Where the number of the run is noted that has the word, or -1: others read it while this thread computes. */
   progress: Int32Array
+  /** Those others are the parent itself, also when this child has ended. */
+  isRead: boolean
   /** Bytes that the child uses now. */
   readonly memory: () => number
   /** Called when the boot message has been read. */
   readonly onBoot: (boot: Boot) => void
   /** Called once, before anything of the user runs. */
-  readonly onUserCode: () => void
+  readonly onUserCode: (boot: Boot) => void
   /** Called before much code is loaded. */
   readonly onMuchCode: () => void
   /** Where the child is its parent: the clock of that. */
@@ -65,7 +68,9 @@ export const startSession = (host: SessionHost): Session => {
   const { channel } = host
   const tasks = new Map<number, KnownTask>()
   const queue: Array<Run> = []
-  const reports = makeReports(channel)
+  /** What its parent can read need not be said. */
+  const isSilent = (): boolean => host.isRead && boot?.announces !== true
+  const reports = makeReports(channel, isSilent)
   let stretchBegan = 0
   let boot: Boot | undefined
   let effects: EffectRuntime | undefined
@@ -83,7 +88,7 @@ export const startSession = (host: SessionHost): Session => {
   /** Runs what is queued until it is empty or something is waited for. */
   const pump = (): void => {
     if (waiting !== 0 || ended) return
-    stretchBegan = performance.now()
+    stretchBegan = nowMillis()
     let now = stretchBegan
     while (queue.length > 0) {
       const run = queue[0]!
@@ -121,9 +126,9 @@ export const startSession = (host: SessionHost): Session => {
         if (!hasMethods() && hasProxy(run)) return load(run, requireMethods)
         if (!openItem(run)) continue
       }
-      if (reports.announce(run, now, stretchBegan)) now = performance.now()
+      if (reports.announce(run, now, stretchBegan)) now = nowMillis()
       if (plain) now = runSync(run, definition.handler, now)
-      else if (runEffect(run, definition, effects!, now)) now = performance.now()
+      else if (runEffect(run, definition, effects!, now)) now = nowMillis()
       else return
     }
     enter(host.progress, idle)
@@ -153,7 +158,7 @@ export const startSession = (host: SessionHost): Session => {
     setTimeout(() => {
       isWeighingSoon = false
       if (ended) return
-      weigh(performance.now())
+      weigh(nowMillis())
       reports.flush()
     }, weighMillis).unref()
   }
@@ -186,11 +191,11 @@ export const startSession = (host: SessionHost): Session => {
     try {
       value = handler(run.items[run.index])
     } catch (cause) {
-      const ended = performance.now()
+      const ended = nowMillis()
       reports.failure(run, { _tag: "Cause", reasons: [["die", prepareLossy(cause, channel)]] }, ended - began)
       return ended
     }
-    const ended = performance.now()
+    const ended = nowMillis()
     measure(run.task, ended - began)
     reports.success(run, value, ended - began)
     return ended
@@ -204,7 +209,7 @@ export const startSession = (host: SessionHost): Session => {
       done = true
       running = undefined
       if (ended) return // the child is ending: `shutdown` waits for this item and reports the rest
-      const millis = performance.now() - began
+      const millis = nowMillis() - began
       measure(run.task, millis)
       if (outcome._tag === "Success") {
         reports.move(outcome.transfers)
@@ -218,7 +223,8 @@ export const startSession = (host: SessionHost): Session => {
     running = item
     resume = wait()
     // it takes its time after all: its parent has to know that it runs
-    reports.tell([Kind.Started, run.id, run.index])
+    if (isSilent() && (run.flags & flagAnnounce) === 0) reports.flush()
+    else reports.tell([Kind.Started, run.id, run.index])
     return false
   }
 
@@ -247,7 +253,8 @@ export const startSession = (host: SessionHost): Session => {
 
   /** The item counts as begun, should this child die now, but its time does not run. */
   const waitForCode = (run: Run): () => void => {
-    reports.tell([Kind.Loading, run.id, run.index])
+    if (isSilent()) reports.flush()
+    else reports.tell([Kind.Loading, run.id, run.index])
     return wait()
   }
 
@@ -336,9 +343,9 @@ export const startSession = (host: SessionHost): Session => {
   const ready = (boot: Boot): void => {
     if (boot.initializer === undefined && host.clock === undefined) {
       reports.tell([Kind.Ready, host.pid])
-      return host.onUserCode()
+      return host.onUserCode(boot)
     }
-    host.onUserCode()
+    host.onUserCode(boot)
     host.onMuchCode()
     const resume = wait()
     prepareEffects(boot).then((reason) => {

@@ -10,6 +10,7 @@ const { port, progress } = workerData as { readonly port: MessagePort; readonly 
 runChild({
   channel: fromMessagePort(port),
   progress,
+  isRead: true,
   // what the process uses is not what this thread does
   memory: () => {
     const { external, heapUsed } = process.memoryUsage() // `external` has the buffers in it

@@ -3,7 +3,6 @@
  * thread of its own, which sleeps on a descriptor that the parent holds open. The same thread answers while the child's
  * event loop does not turn: a question is a byte and the number of a run, an answer is a double.
  */
-import { Worker } from "node:worker_threads"
 import { condemned } from "../protocol/progress.ts"
 
 /** After the time that the session gives to finalizers, and within two seconds. */
@@ -34,6 +33,8 @@ alive.on("data", (block) => {
 `
 
 export const watchParent = (descriptor: number, progress: Int32Array): void => {
+  // few children need one
+  const { Worker } = process.getBuiltinModule("node:worker_threads")
   const worker = new Worker(source, {
     eval: true,
     name: "watchdog",

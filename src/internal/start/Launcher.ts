@@ -21,6 +21,8 @@ export interface Captured {
 export interface Body {
   readonly pid: number
   readonly channel: Channel<ToChild, ToParent>
+  /** What its boot tells of memory that it shares, where it shares any: made when it, and others, are on their way up. */
+  readonly shareWord?: (() => string | undefined) | undefined
   /** Called once, when the child has ended and its last message is delivered. `words` is what the platform says of it. */
   readonly onEnd: (listener: (status: ExitStatus, words: string) => void) => void
   /** Asks which run the child is in, also while its event loop does not turn. It may never answer. */

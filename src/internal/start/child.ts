@@ -221,13 +221,18 @@ const launchIn = (
       for (const listener of exits) listener(ended)
     })
 
-    try {
-      body.channel.post([[Kind.Boot, boot]])
-    } catch (cause) {
-      // the initializer's payload could not be sent after all: that is told when the child has ended
-      unsendable = { cause }
-      body.kill("SIGKILL")
-    }
+    // when all that are started together are on their way up: they need longer than this
+    queueMicrotask(() => {
+      if (status !== undefined) return
+      const word = body.shareWord?.()
+      try {
+        body.channel.post([[Kind.Boot, word === undefined ? boot : { ...boot, word }]])
+      } catch (cause) {
+        // the initializer's payload could not be sent after all: that is told when the child has ended
+        unsendable = { cause }
+        body.kill("SIGKILL")
+      }
+    })
 
     return Effect.callback<void>((done) => {
       if (status !== undefined) return done(Effect.void)

@@ -34,7 +34,7 @@ export const withFaults = (below: Launcher, faults: Faults): Launcher => ({
       const number = ++faults.children
       if (!faults.options.refuseStart.has(number)) {
         return Effect.contextWith((context: Context.Context<never>) =>
-          Effect.map(below.launch(boot), (child) => faulty(child, faults, context))
+          Effect.map(below.launch({ ...boot, announces: true }), (child) => faulty(child, faults, context))
         )
       }
       return Effect.fail(

@@ -34,6 +34,7 @@ const makeBody = (clock: Clock.Clock): Body => {
   const progress = makeProgress(new ArrayBuffer(progressBytes))
   startSession({
     progress,
+    isRead: true,
     memory: () => process.memoryUsage.rss(),
     channel: childChannel,
     pid: process.pid,

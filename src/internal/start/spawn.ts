@@ -12,7 +12,6 @@ import type { Boot, ToChild, ToParent } from "../protocol/messages.ts"
 import { condemn, lastItem, questionTo, runIn } from "../protocol/progress.ts"
 import type { LastItem, Question } from "../protocol/progress.ts"
 import { capture } from "./capture.ts"
-import { released } from "./copies.ts"
 import { defaultStartMillis, launchChild, neverRan } from "./child.ts"
 import { makeEnding, residentBytes } from "./ending.ts"
 import type { Body, Launcher } from "./Launcher.ts"
@@ -67,26 +66,24 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   const output = captured ? "pipe" : "inherit"
   // 3: to the child, 4: back, 5: open as long as this process lives
   const stdio: StdioOptions = ["ignore", output, output, "pipe", "pipe", "pipe"]
-  const word = makeWord()
-  const args = [String(limit), String(process.pid), ...(word === undefined ? [] : [word.reference])]
   // Node throws for options that no process can have
-  const child = released(() => startNode(options, "processMain", args, stdio), word?.release)
+  const child = startNode(options, "processMain", [String(limit), String(process.pid)], stdio)
   const failed = new Promise<Error>((resolve) => child.on("error", resolve))
-  if (child.stdio === undefined) {
-    word?.release()
-    return unborn(options, failed)
-  }
+  if (child.stdio === undefined) return unborn(options, failed)
   const [, stdout, stderr, toChild, fromChild, alive] = child.stdio as unknown as ReadonlyArray<Readable & Writable> // as asked for
   const ask = askThrough(alive!)
   const channel = fromStreams<ToChild, ToParent>(toChild!, fromChild!, limit)
   const errors = captured ? capture(stderr!, boot.once) : undefined
   let failure = ""
   let last: LastItem
+  let word: ReturnType<typeof makeWord>
+  let hasEnded = false
   /** The child has found the word: it has no thread that answers. */
   const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
   const ending = makeEnding({
     words: () => failure === "" ? errors?.tail() ?? "" : failure,
     release: () => {
+      hasEnded = true
       if (isShared()) last = lastItem(word!.words)
       alive!.destroy()
       word?.release()
@@ -105,6 +102,10 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   return {
     pid: child.pid ?? 0,
     channel,
+    shareWord: () => {
+      if (!hasEnded) word = makeWord()
+      return word?.reference
+    },
     onEnd: ending.onEnd,
     running: (answer) => {
       if (isShared()) answer(runIn(word!.words))

@@ -6,7 +6,8 @@ import { writeSync } from "node:fs"
 import { fromDescriptors } from "../../../src/internal/channel/socket.ts"
 
 const limit = Number(process.argv[2])
-const channel = fromDescriptors<unknown, unknown>(3, 4, limit)
+const channel = fromDescriptors<unknown, unknown>(3, 4, limit, { waitsForFirst: process.argv[3] === "waits" })
+let isListening = false
 
 const obey = (message: unknown): void => {
   switch (message) {
@@ -17,6 +18,8 @@ const obey = (message: unknown): void => {
       for (let i = 0; i < 100; i++) channel.post([i, "x".repeat(2000)])
       process.kill(process.pid, "SIGKILL")
       return
+    case "when":
+      return channel.post([isListening ? "later" : "at once"])
     case "garbage":
       writeSync(4, Buffer.alloc(16, 0xff))
       return
@@ -32,3 +35,4 @@ const obey = (message: unknown): void => {
 }
 
 channel.listen((batch) => batch.forEach(obey), () => process.exit(0))
+isListening = true

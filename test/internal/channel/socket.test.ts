@@ -109,71 +109,108 @@ describe("a socket channel that receives what is no message", () => {
   })
 })
 
-describe("a socket channel to a real child", () => {
-  interface Peer {
-    readonly child: ChildProcess
-    readonly channel: Channel<unknown, unknown>
-  }
-  const start = (limit: number): Peer => {
-    const stdio: StdioOptions = ["ignore", "inherit", "inherit", "pipe", "pipe"]
-    const child = spawn(process.execPath, [fileURLToPath(new URL("./echo.ts", import.meta.url)), String(limit)], {
-      stdio,
-      env: {}
-    })
-    const [, , , to, from] = child.stdio as unknown as [null, null, null, Writable, Readable]
-    return { child, channel: fromStreams(to, from, limit) }
-  }
-
-  const withChild = (name: string, limit: number, run: (peer: Peer) => Promise<void>): void =>
-    it(name, async () => {
-      const peer = start(limit)
-      const exited = once(peer.child, "exit")
-      try {
-        await run(peer)
-      } finally {
-        peer.child.kill("SIGKILL")
-        await exited
-      }
-    }, timeout)
-
-  withChild("carries large batches there and back, in order", maxFrameBytes, async ({ channel, child }) => {
-    const received = receive(channel)
-    const large = new Uint8Array(2_000_000).map((_, i) => i)
-    for (let i = 0; i < 5; i++) channel.post([i, large])
-    await received.until(10)
-    for (let i = 0; i < 5; i++) {
-      assert.strictEqual(received.messages[2 * i], i)
-      assert.strictEqual(Buffer.compare(received.messages[2 * i + 1] as Uint8Array, large), 0)
+for (const waits of [false, true]) {
+  describe(`a socket channel to a real child${waits ? " that waits for the first batch" : ""}`, () => {
+    interface Peer {
+      readonly child: ChildProcess
+      readonly channel: Channel<unknown, unknown>
     }
-    channel.close()
-    const [code] = await once(child, "exit")
-    assert.strictEqual(code, 0, "the child has noticed the end")
-    await received.untilClosed()
-  })
+    const start = (limit: number): Peer => {
+      const stdio: StdioOptions = ["ignore", "inherit", "inherit", "pipe", "pipe"]
+      const echo = fileURLToPath(new URL("./echo.ts", import.meta.url))
+      const child = spawn(process.execPath, [echo, String(limit), waits ? "waits" : "listens"], { stdio, env: {} })
+      const [, , , to, from] = child.stdio as unknown as [null, null, null, Writable, Readable]
+      return { child, channel: fromStreams(to, from, limit) }
+    }
 
-  for (const word of ["exit", "kill"]) {
-    withChild(`all that the child posted before its ${word} arrives, and then the end`, maxFrameBytes, async (peer) => {
-      const received = receive(peer.channel)
-      peer.channel.post([word])
+    const withChild = (name: string, limit: number, run: (peer: Peer) => Promise<void>): void =>
+      it(name, async () => {
+        const peer = start(limit)
+        const exited = once(peer.child, "exit")
+        try {
+          await run(peer)
+        } finally {
+          peer.child.kill("SIGKILL")
+          await exited
+        }
+      }, timeout)
+
+    withChild("carries large batches there and back, in order", maxFrameBytes, async ({ channel, child }) => {
+      const received = receive(channel)
+      const large = new Uint8Array(2_000_000).map((_, i) => i)
+      for (let i = 0; i < 5; i++) channel.post([i, large])
+      await received.until(10)
+      for (let i = 0; i < 5; i++) {
+        assert.strictEqual(received.messages[2 * i], i)
+        assert.strictEqual(Buffer.compare(received.messages[2 * i + 1] as Uint8Array, large), 0)
+      }
+      channel.close()
+      const [code] = await once(child, "exit")
+      assert.strictEqual(code, 0, "the child has noticed the end")
       await received.untilClosed()
-      const numbers = received.messages.filter((message) => typeof message === "number")
-      assert.deepStrictEqual(numbers, Array.from({ length: 100 }, (_, i) => i))
-      assert.strictEqual(received.messages.length, 200)
     })
-  }
 
-  withChild("is closed by what else is written to its descriptor", 10_000, async ({ channel }) => {
-    const received = receive(channel)
-    channel.post(["first"])
-    channel.post(["garbage"])
-    await received.untilClosed()
-    assert.deepStrictEqual(received.messages, ["first"])
-  })
+    for (const word of ["exit", "kill"]) {
+      withChild(
+        `all that the child posted before its ${word} arrives, and then the end`,
+        maxFrameBytes,
+        async (peer) => {
+          const received = receive(peer.channel)
+          peer.channel.post([word])
+          await received.untilClosed()
+          const numbers = received.messages.filter((message) => typeof message === "number")
+          assert.deepStrictEqual(numbers, Array.from({ length: 100 }, (_, i) => i))
+          assert.strictEqual(received.messages.length, 200)
+        }
+      )
+    }
 
-  withChild("has the same limit on the child's side", 10_000, async ({ channel }) => {
-    const received = receive(channel)
-    channel.post(["refuse"])
-    await received.until(1)
-    assert.deepStrictEqual(received.messages, ["FrameTooLarge"])
+    withChild("is closed by what else is written to its descriptor", 10_000, async ({ channel }) => {
+      const received = receive(channel)
+      channel.post(["first"])
+      channel.post(["garbage"])
+      await received.untilClosed()
+      assert.deepStrictEqual(received.messages, ["first"])
+    })
+
+    withChild("has the same limit on the child's side", 10_000, async ({ channel }) => {
+      const received = receive(channel)
+      channel.post(["refuse"])
+      await received.until(1)
+      assert.deepStrictEqual(received.messages, ["FrameTooLarge"])
+    })
+
+    withChild("is told when the child has heard the first", maxFrameBytes, async ({ channel }) => {
+      const received = receive(channel)
+      channel.post(["when"])
+      await received.until(1)
+      channel.post(["when"])
+      await received.until(2)
+      assert.deepStrictEqual(received.messages, [waits ? "at once" : "later", "later"])
+    })
+
+    withChild("that says nothing ends the child", maxFrameBytes, async ({ channel, child }) => {
+      channel.close()
+      const [code] = await once(child, "exit")
+      assert.strictEqual(code, 0)
+    })
+
+    withChild("that says what is no message ends the child", maxFrameBytes, async ({ child }) => {
+      const [, , , to] = child.stdio as unknown as [null, null, null, Writable]
+      to.write(Buffer.alloc(16, 0xff))
+      const [code] = await once(child, "exit")
+      assert.strictEqual(code, 0)
+    })
+
+    withChild("carries a first batch that comes in pieces", maxFrameBytes, async ({ channel, child }) => {
+      const [, , , to] = child.stdio as unknown as [null, null, null, Writable]
+      const received = receive(channel)
+      const frames = Buffer.concat([...encodeFrame(["one"], maxFrameBytes), ...encodeFrame(["two"], maxFrameBytes)])
+      for (let at = 0; at < frames.length; at += 5) {
+        await new Promise<void>((resolve) => to.write(frames.subarray(at, at + 5), () => setImmediate(resolve)))
+      }
+      await received.until(2)
+      assert.deepStrictEqual(received.messages, ["one", "two"])
+    })
   })
-})
+}

@@ -1,7 +1,6 @@
 /** What may happen next in a world, and what happens then. */
 import type { Block } from "../../../src/internal/pool/model.ts"
 import {
-  announce,
   computes,
   die,
   finish,
@@ -9,6 +8,7 @@ import {
   giveBack,
   kindOf,
   lastReport,
+  load,
   outgrow,
   post,
   read,
@@ -263,8 +263,7 @@ const actOn = (world: World, worker: SimWorker, tag: OnWorker): void => {
     case "Read":
       return read(world, worker)
     case "Load":
-      worker.loading = true
-      return announce(worker, true)
+      return load(worker)
     case "Loaded":
       worker.loading = false
       return

@@ -60,10 +60,27 @@ export const start = (world: World, worker: SimWorker, announced: boolean): void
   worker.noted = head.index
   if (announced) announce(worker, false)
   // it takes its time after all
-  if (suspends(kindOf(world, head))) announce(worker, false)
+  else if (suspends(kindOf(world, head))) tellThat(worker, false)
 }
 
-export const announce = (worker: SimWorker, loading: boolean): void => {
+/** Some share a word with their parent, which reads there what they begin and what they died in. */
+const isRead = ({ id }: SimWorker): boolean => id % 2 === 1
+
+/** Where its parent cannot read it, it says what it begins or loads; what is before that is said in any case. */
+const tellThat = (worker: SimWorker, loading: boolean): void => {
+  if (isRead(worker)) flush(worker)
+  else announce(worker, loading)
+}
+
+export const load = (worker: SimWorker): void => {
+  const { chunk, index } = worker.queue[0]!
+  worker.loading = true
+  worker.progress = chunk.run
+  worker.noted = index
+  tellThat(worker, true)
+}
+
+const announce = (worker: SimWorker, loading: boolean): void => {
   const { chunk, index } = worker.queue[0]!
   worker.progress = chunk.run
   worker.noted = index
@@ -165,9 +182,10 @@ const leave = (worker: SimWorker): void => {
   die(worker)
 }
 
-/** Some share a word with their parent, in which that reads what they died in. */
-const lastOf = ({ condemned, id, noted, progress }: SimWorker): LastItem =>
-  id % 2 === 0 || condemned ? undefined : progress < 0 ? "none" : { run: progress, index: noted }
+const lastOf = (worker: SimWorker): LastItem => {
+  if (!isRead(worker) || worker.condemned) return undefined
+  return worker.progress < 0 ? "none" : { run: worker.progress, index: worker.noted }
+}
 
 export const die = (worker: SimWorker): void => {
   worker.last = lastOf(worker)

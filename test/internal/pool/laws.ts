@@ -159,9 +159,8 @@ const waits = ({ first, job, moves }: Run, item: number, refused: number): void 
 
 /** In which item of the run it died, as far as that is known. */
 const diedAt = ({ last, stuckIn }: SimWorker, { announced, id, reported }: Run): number | undefined => {
-  const announcedAt = announced >= reported ? reported : undefined
-  if (stuckIn !== undefined) return stuckIn === id ? announcedAt : undefined
-  if (last === undefined) return announcedAt
+  if (stuckIn !== undefined) return undefined
+  if (last === undefined) return announced >= reported ? reported : undefined
   return last !== "none" && last.run === id && last.index >= reported ? last.index : undefined
 }
 

@@ -4,8 +4,9 @@ import type { Channel } from "../../../src/internal/channel/Channel.ts"
 import { makePair } from "../../../src/internal/channel/inline.ts"
 import { revive } from "../../../src/internal/codec/values.ts"
 import { unbundle } from "../../../src/internal/protocol/bundles.ts"
-import { flagFailFast, flagReturns, Kind } from "../../../src/internal/protocol/messages.ts"
+import { flagAnnounce, flagFailFast, flagReturns, Kind } from "../../../src/internal/protocol/messages.ts"
 import type { Boot, EncodedFailure, EncodedLog, ToChild, ToParent } from "../../../src/internal/protocol/messages.ts"
+import { lastItem, makeProgress, progressBytes } from "../../../src/internal/protocol/progress.ts"
 import { startSession } from "../../../src/internal/runner/session.ts"
 import type { Session } from "../../../src/internal/runner/session.ts"
 import * as Initializer from "../../../src/Initializer.ts"
@@ -28,13 +29,17 @@ const boot = (maxMemory: number | undefined, initializer: string | undefined): B
 
 interface Options {
   readonly initializer?: string
+  readonly isRead?: boolean
+  readonly announces?: true
   readonly maxMemory?: number
   readonly memory?: () => number
   readonly through?: (channel: Channel<ToParent, ToChild>) => Channel<ToParent, ToChild>
 }
 
 /** A session in this thread, and what its parent hears. */
-const open = ({ initializer, maxMemory, memory = () => 0, through = (channel) => channel }: Options = {}) => {
+const open = (
+  { announces, initializer, isRead = false, maxMemory, memory = () => 0, through = (channel) => channel }: Options = {}
+) => {
   const [here, there] = makePair<ToChild, ToParent>()
   const heard: Array<ToParent> = []
   const exits: Array<number> = []
@@ -43,6 +48,7 @@ const open = ({ initializer, maxMemory, memory = () => 0, through = (channel) =>
     heard.push(...unbundle(batch))
     for (const wake of waiting.splice(0)) wake()
   }, () => {})
+  const progress = makeProgress(new ArrayBuffer(progressBytes))
   const session: Session = startSession({
     channel: through(there),
     pid: 7,
@@ -50,14 +56,15 @@ const open = ({ initializer, maxMemory, memory = () => 0, through = (channel) =>
     exit: (code) => void exits.push(code),
     stop: () => void exits.push(-15),
     whenWritten: (then) => then(),
-    progress: new Int32Array(1),
+    progress,
     memory,
     onBoot: () => {},
     onUserCode: () => {},
+    isRead,
     onMuchCode: () => {}
   })
   const say = (...messages: ReadonlyArray<ToChild>): void => here.post(messages)
-  say([Kind.Boot, boot(maxMemory, initializer)])
+  say([Kind.Boot, { ...boot(maxMemory, initializer), announces }])
   /** The outcomes of a run by index: a value, or that it is a failure. */
   const outcomes = (run: number): ReadonlyMap<number, unknown> => {
     const found = new Map<number, unknown>()
@@ -80,6 +87,8 @@ const open = ({ initializer, maxMemory, memory = () => 0, through = (channel) =>
     exits,
     outcomes,
     close: () => here.close(),
+    /** What its parent reads. */
+    last: () => lastItem(progress),
     define: (task: number, name: string, of = module): void => say([Kind.Define, task, of, name, false]),
     of: (kind: number): ReadonlyArray<ToParent> => heard.filter((message) => message[0] === kind),
     until: async (there: () => boolean): Promise<void> => {
@@ -261,6 +270,73 @@ describe("a run", () => {
     assert.isAbove(at, 0)
     const before = heard.slice(0, at).flatMap((message) => message[0] === Kind.Successes ? Array.from(message[3]) : [])
     assert.deepStrictEqual<ReadonlyArray<unknown>>(before, numbers(50))
+  }, timeout)
+})
+
+describe("a child that its parent reads", () => {
+  it("says nothing of what it begins or loads, and what is done is said before the next item", async () => {
+    Task.sync("slow", { module, handler: (i: number) => (compute(1), i) })
+    const { define, heard, last, of, outcomes, say, until } = open({ isRead: true })
+    const before: Array<unknown> = []
+    Task.sync("looks", {
+      module,
+      handler: (i: number) => {
+        compute(1)
+        before.push([i, last(), outcomes(2).size])
+        return i
+      }
+    })
+    define(1, "slow")
+    define(2, "looks")
+    define(3, "elsewhere", "data:text/javascript,")
+    say([Kind.Run, 1, 1, numbers(20), 0], [Kind.Run, 3, 3, [1], 0])
+    await until(() => outcomes(1).size === 20 && outcomes(3).size === 1)
+    // each in a message of its own: nobody waits for what comes after it
+    assert.lengthOf(of(Kind.Successes), 20)
+    say([Kind.Run, 2, 2, numbers(3), 0])
+    await until(() => outcomes(2).size === 3)
+    assert.deepStrictEqual(before.map((at) => (at as ReadonlyArray<unknown>)[1]), [
+      { run: 2, index: 0 },
+      { run: 2, index: 1 },
+      { run: 2, index: 2 }
+    ])
+    assert.strictEqual(last(), "none")
+    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started || kind === Kind.Loading))
+  }, timeout)
+
+  it("notes an item that suspends, and the load of a module", async () => {
+    Task.make("dozes", { module, handler: (i: number) => Effect.as(Effect.sleep(20), i) })
+    const { define, heard, last, outcomes, say, until } = open({ isRead: true })
+    define(1, "dozes")
+    define(2, "late", "data:text/javascript,await new Promise((resolve) => setTimeout(resolve, 20))")
+    say([Kind.Run, 1, 1, [0, 1], 0], [Kind.Run, 2, 2, [0], 0])
+    await until(() => outcomes(1).size === 1)
+    assert.deepStrictEqual(last(), { run: 1, index: 1 })
+    await until(() => outcomes(1).size === 2)
+    assert.deepStrictEqual(last(), { run: 2, index: 0 })
+    await until(() => outcomes(2).size === 1)
+    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started || kind === Kind.Loading))
+  }, timeout)
+
+  it("announces what has a limit of time; all of it, when it is told to", async () => {
+    Task.make("sleepy", { module, handler: (i: number) => Effect.as(Effect.sleep(1), i) })
+    Task.sync("quick", { module, handler: (i: number) => i })
+    for (
+      const [announces, flags, expected] of [[undefined, flagAnnounce, 1], [undefined, 0, 0], [true, 0, 1]] as const
+    ) {
+      const { define, of, outcomes, say, until } = open({
+        isRead: true,
+        ...(announces === undefined ? {} : { announces })
+      })
+      define(1, "quick")
+      define(2, "sleepy")
+      say([Kind.Run, 1, 1, [0], flags], [Kind.Run, 2, 2, [0], flags])
+      await until(() => outcomes(1).size === 1 && outcomes(2).size === 1)
+      const begun = (run: number): number => of(Kind.Started).filter((message) => message[1] === run).length
+      assert.strictEqual(begun(1), expected)
+      // and once more when it suspends
+      assert.strictEqual(begun(2), 2 * expected)
+    }
   }, timeout)
 })
 
