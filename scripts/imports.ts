@@ -56,6 +56,9 @@ const countLines = (sourceFile: SourceFile): number => {
   return lines.size
 }
 
+/** A module of Node that is imported when it is needed, without waiting for it. */
+const askedFor = /\bgetBuiltinModule\("([^"]+)"\)/g
+
 export const readModules = (): ReadonlyArray<Module> => {
   const api = new API({ cwd: root })
   try {
@@ -68,14 +71,22 @@ export const readModules = (): ReadonlyArray<Module> => {
       .filter(({ file }) => !file.startsWith("../"))
       .map(({ file, name }) => {
         const sourceFile = project.program.getSourceFile(name)!
+        const lineOf = (position: number): number => sourceFile.getLineAndCharacterOfPosition(position).line + 1
         return {
           file,
           linesOfCode: countLines(sourceFile),
-          imports: sourceFile.imports.filter(isStringLiteral).map((literal) => ({
-            specifier: literal.text,
-            kind: kindOf(literal),
-            line: sourceFile.getLineAndCharacterOfPosition(literal.getStart(sourceFile)).line + 1
-          }))
+          imports: [
+            ...sourceFile.imports.filter(isStringLiteral).map((literal) => ({
+              specifier: literal.text,
+              kind: kindOf(literal),
+              line: lineOf(literal.getStart(sourceFile))
+            })),
+            ...Array.from(sourceFile.text.matchAll(askedFor), ({ 1: specifier, index }) => ({
+              specifier: specifier!,
+              kind: "dynamic" as const,
+              line: lineOf(index)
+            }))
+          ]
         }
       })
       .toSorted((a, b) => a.file < b.file ? -1 : 1)

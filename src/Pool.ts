@@ -237,8 +237,10 @@ const awaitStart = (engine: Engine): Effect.Effect<void, ProcessError> =>
       resume(error === undefined ? Effect.void : Effect.andThen(endNow(engine), Effect.fail(error)))
     }
     startEngine(engine)
-    // the workers are on their way up
-    if (!engine.ended) engine.endListeners.push(showMetrics(engine))
+    // the workers are on their way up; or none could be made, and that is counted
+    const hide = showMetrics(engine)
+    if (engine.ended) hide()
+    else engine.endListeners.push(hide)
     return Effect.suspend(() => {
       engine.onStart = undefined
       return endNow(engine)
@@ -914,7 +916,8 @@ export const terminate = <R>(pool: Pool<R>): Effect.Effect<void> =>
  * - `restarts`: workers that died by themselves; `killed`: workers that the pool killed because what they ran did not stop.
  *   Workers that are recycled or let go are in neither.
  * - A worker's `tasks` are the items that ended in it; `startUpMillis` is its way from the launch to ready, `busyMillis` the
- *   run time of its items, `idleMillis` the rest of its life. `rssBytes` is its memory: of a process what is resident, of a
+ *   run time of its items, `idleMillis` the rest of its life. What runs counts from the moment when it was handed over, with the
+ *   loading of its module, until it is reported. `rssBytes` is its memory: of a process what is resident, of a
  *   thread its heap and its buffers.
  *
  * @category models

@@ -184,7 +184,7 @@ export const fromDescriptors = <Out, In>(
       const isOurs = !waitsForFirst || readFirst(input, receiver, scratch, () => heard)
       readable = readFrom(input, receiver, scratch)
       listenToEnd(readable, onClose)
-      if (!isOurs) readable.destroy()
+      if (!isOurs || closed) readable.destroy()
     },
     close: () => {
       closed = true

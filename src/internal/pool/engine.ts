@@ -379,7 +379,7 @@ const launchDefect = ({ options }: Engine, reason: Cause.Reason<ProcessError> | 
 const noteTime = ({ runTimes }: Engine, worker: Worker, message: ToParent): void => {
   if (message[0] === Kind.Successes) addTime(runTimes, message[5] / message[3].length, message[3].length)
   else if (message[0] === Kind.Failure) addTime(runTimes, message[4], 1)
-  else if (message[0] !== Kind.Started) return
+  else if (message[0] !== Kind.Started && message[0] !== Kind.Cancelled) return
   worker.runningSince = performance.now()
 }
 

@@ -41,7 +41,7 @@ type Growing = [typeof Kind.Successes, number, number, ArrayLike<unknown>, boole
 
 /** So much work of cheap items may stand unreported. */
 const silentMillis = 0.25
-/** A child that has said nothing for so long announces the next item, also when it had nothing to do meanwhile. */
+/** A child that has said nothing for so long says what there is before the next item, also when it had nothing to do meanwhile. */
 const restMillis = 2
 /** Arrays of more bytes are posted at once, where they are cheap otherwise: a copy would cost more. */
 const largestSnapshot = 16 * 1024
@@ -215,7 +215,10 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isSilent: () =>
       return false
     }
     if (isSilent() && (run.flags & flagAnnounce) === 0) {
-      if (outbox.length === 0) return false
+      if (outbox.length === 0) {
+        lastFlush = now // nothing waits to be said
+        return false
+      }
     } else {
       outbox.push([Kind.Started, run.id, run.index])
     }

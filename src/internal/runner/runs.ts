@@ -39,9 +39,9 @@ export interface Run {
   beganAt: number
 }
 
-/** Items this cheap are reported together; a dearer one is announced first, so that its parent knows that it runs. */
+/** Items this cheap are reported together; before a dearer one all is reported, and that it runs, where its parent cannot read it. */
 const cheapMillis = 0.05
-/** How many items of a task are announced one by one before its cost is believed. */
+/** How many items of a task count as dear before its cost is believed. */
 const trialItems = 16
 
 export const isCheap = ({ flags, task }: Run): boolean =>

@@ -447,7 +447,8 @@ export const startSession = (host: SessionHost): Session => {
   return {
     lastReport: () => {
       const run = queue[0]
-      if (run !== undefined && run.index < run.items.length && (waiting === 0 || running !== undefined)) {
+      const hasBegun = run !== undefined && run.index < run.items.length && (waiting === 0 || running !== undefined)
+      if (hasBegun && !isSilent()) {
         reports.say([Kind.Started, run.id, run.index])
       }
       reports.flush()

@@ -35,14 +35,18 @@ alive.on("data", (block) => {
 export const watchParent = (descriptor: number, progress: Int32Array): void => {
   // few children need one
   const { Worker } = process.getBuiltinModule("node:worker_threads")
-  const worker = new Worker(source, {
-    eval: true,
-    name: "watchdog",
-    workerData: { condemned, descriptor, patienceMillis, progress },
-    execArgv: [],
-    env: {},
-    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
-  })
-  worker.on("error", () => {}) // without a watchdog the child still notices the closed channel when its loop turns
-  worker.unref()
+  try {
+    const worker = new Worker(source, {
+      eval: true,
+      name: "watchdog",
+      workerData: { condemned, descriptor, patienceMillis, progress },
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
+    })
+    worker.on("error", () => {}) // as below
+    worker.unref()
+  } catch {
+    // threads may be forbidden. Without a watchdog the child still notices the closed channel when its loop turns
+  }
 }

@@ -77,13 +77,11 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   let failure = ""
   let last: LastItem
   let word: ReturnType<typeof makeWord>
-  let hasEnded = false
   /** The child has found the word: it has no thread that answers. */
   const isShared = (): boolean => word !== undefined && Atomics.load(word.words, word.isUsed) === 1
   const ending = makeEnding({
     words: () => failure === "" ? errors?.tail() ?? "" : failure,
     release: () => {
-      hasEnded = true
       if (isShared()) last = lastItem(word!.words)
       alive!.destroy()
       word?.release()
@@ -102,10 +100,7 @@ const makeBody = (options: SpawnOptions, boot: Boot): Body => {
   return {
     pid: child.pid ?? 0,
     channel,
-    shareWord: () => {
-      if (!hasEnded) word = makeWord()
-      return word?.reference
-    },
+    shareWord: () => (word = makeWord())?.reference,
     onEnd: ending.onEnd,
     running: (answer) => {
       if (isShared()) answer(runIn(word!.words))

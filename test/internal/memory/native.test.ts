@@ -5,6 +5,7 @@ import type { ChildProcess, StdioOptions } from "node:child_process"
 import {
   closeSync,
   copyFileSync,
+  cpSync,
   ftruncateSync,
   mkdirSync,
   mkdtempSync,
@@ -153,6 +154,16 @@ describe("the native addon", () => {
     )
     writeFileSync(join(prebuilt, "effect-multiprocessing.node"), "not a library")
     assert.match(run(), /^true the native addon could not be loaded: .*effect-multiprocessing.node/)
+
+    // where it lies in the package nobody has to find that by its name
+    const nameless = join(folder, "nameless")
+    const deep = join(nameless, "src", "internal", "memory")
+    mkdirSync(deep, { recursive: true })
+    cpSync(join(place, "src"), deep, { recursive: true })
+    cpSync(join(place, "prebuilds"), join(nameless, "prebuilds"), { recursive: true })
+    writeFileSync(join(nameless, "package.json"), JSON.stringify({ type: "module" }))
+    const there = spawnSync(process.execPath, [join(deep, "main.ts")], { encoding: "utf8", env }).stdout
+    assert.match(there, /^true the native addon could not be loaded: .*nameless.*effect-multiprocessing.node/)
   })
 })
 

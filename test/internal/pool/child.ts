@@ -59,8 +59,10 @@ export const start = (world: World, worker: SimWorker, announced: boolean): void
   worker.progress = head.chunk.run
   worker.noted = head.index
   if (announced) announce(worker, false)
+  if (!suspends(kindOf(world, head))) return
   // it takes its time after all
-  else if (suspends(kindOf(world, head))) tellThat(worker, false)
+  if (head.chunk.job.options.timeoutMillis === undefined) tellThat(worker, false)
+  else announce(worker, false)
 }
 
 /** Some share a word with their parent, which reads there what they begin and what they died in. */

@@ -282,7 +282,7 @@ describe("a child that its parent reads", () => {
       module,
       handler: (i: number) => {
         compute(1)
-        before.push([i, last(), outcomes(2).size])
+        before.push(last())
         return i
       }
     })
@@ -295,7 +295,7 @@ describe("a child that its parent reads", () => {
     assert.lengthOf(of(Kind.Successes), 20)
     say([Kind.Run, 2, 2, numbers(3), 0])
     await until(() => outcomes(2).size === 3)
-    assert.deepStrictEqual(before.map((at) => (at as ReadonlyArray<unknown>)[1]), [
+    assert.deepStrictEqual(before, [
       { run: 2, index: 0 },
       { run: 2, index: 1 },
       { run: 2, index: 2 }
@@ -316,6 +316,49 @@ describe("a child that its parent reads", () => {
     assert.deepStrictEqual(last(), { run: 2, index: 0 })
     await until(() => outcomes(2).size === 1)
     assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started || kind === Kind.Loading))
+  }, timeout)
+
+  it("says what is done before it waits: for an item among cheap ones, for the load of a module", async () => {
+    let release = (): void => {}
+    const gate = new Promise<void>((resolve) => release = resolve)
+    Object.assign(globalThis, { sessionGate: gate })
+    Task.make("stops", {
+      module,
+      handler: (i: number) => i === 50 ? Effect.as(Effect.promise(() => gate), i) : Effect.succeed(i)
+    })
+    Task.sync("tiny", { module, handler: (i: number) => i })
+    const { define, outcomes, say, until } = open({ isRead: true })
+    define(1, "stops")
+    define(2, "tiny")
+    define(3, "gated", "data:text/javascript,await globalThis.sessionGate")
+    // both tasks are believed to be cheap
+    say([Kind.Run, 1, 1, numbers(40), 0], [Kind.Run, 2, 2, numbers(40), 0])
+    await until(() => outcomes(1).size === 40 && outcomes(2).size === 40)
+    say([Kind.Run, 3, 1, numbers(60), 0])
+    await until(() => outcomes(3).size === 50)
+    release()
+    await until(() => outcomes(3).size === 60)
+    const second = new Promise<void>((resolve) => release = resolve)
+    Object.assign(globalThis, { sessionGate: second })
+    say([Kind.Run, 4, 2, numbers(5), 0], [Kind.Run, 5, 3, [0], 0])
+    await until(() => outcomes(4).size === 5)
+    release()
+    await until(() => outcomes(5).size === 1)
+  }, timeout)
+
+  it("tells what is done in its last report, and not what runs", async () => {
+    const { define, heard, outcomes, say, session, until } = open({ isRead: true })
+    Task.sync("goes", {
+      module,
+      handler: (i: number) => {
+        if (i === 50) session.lastReport()
+        return i
+      }
+    })
+    define(1, "goes")
+    say([Kind.Run, 1, 1, numbers(51), 0])
+    await until(() => outcomes(1).size === 51)
+    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started))
   }, timeout)
 
   it("announces what has a limit of time; all of it, when it is told to", async () => {
