@@ -76,7 +76,7 @@ export const runCopy = (host: CopyHost): never => {
   const { channel } = host
   const turns = makeTurns()
   const tasks = new Map<number, KnownTask>()
-  const reports = makeReports(channel, () => false)
+  const reports = makeReports(channel, () => true)
   const crossing: Border = { sharesMemory: false }
   let boot: Boot
   let runtime: EffectRuntime

@@ -6,7 +6,7 @@ import type { Channel } from "../channel/Channel.ts"
 import { wordsOf } from "../codec/errors.ts"
 import { prepare } from "../codec/values.ts"
 import { addRunSuccess, unbundle } from "../protocol/bundles.ts"
-import { flagAnnounce, flagFailFast, Kind } from "../protocol/messages.ts"
+import { flagFailFast, Kind } from "../protocol/messages.ts"
 import type { EncodedFailure, ToChild, ToParent } from "../protocol/messages.ts"
 import { bufferOfBlock, packNumbers } from "../protocol/packing.ts"
 import { border, reasonOf } from "./refusals.ts"
@@ -79,7 +79,7 @@ const shorten = (message: Hearsay, why: string): ToParent | undefined => {
   return undefined
 }
 
-export const makeReports = (channel: Channel<ToParent, ToChild>, isSilent: () => boolean): Reports => {
+export const makeReports = (channel: Channel<ToParent, ToChild>, announces: (run: Run) => boolean): Reports => {
   /** The task of each run of which something in the outbox may be refused, for messages. */
   const names = new Map<number, string>()
   let outbox: Array<ToParent> = []
@@ -214,13 +214,10 @@ export const makeReports = (channel: Channel<ToParent, ToChild>, isSilent: () =>
       if (loose) flush()
       return false
     }
-    if (isSilent() && (run.flags & flagAnnounce) === 0) {
-      if (outbox.length === 0) {
-        lastFlush = now // nothing waits to be said
-        return false
-      }
-    } else {
-      outbox.push([Kind.Started, run.id, run.index])
+    if (announces(run)) outbox.push([Kind.Started, run.id, run.index])
+    if (outbox.length === 0) {
+      lastFlush = now // nothing waits to be said
+      return false
     }
     flush()
     return true

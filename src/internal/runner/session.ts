@@ -70,7 +70,9 @@ export const startSession = (host: SessionHost): Session => {
   const queue: Array<Run> = []
   /** What its parent can read need not be said. */
   const isSilent = (): boolean => host.isRead && boot?.announces !== true
-  const reports = makeReports(channel, isSilent)
+  /** A time is measured from the start of some. */
+  const announces = (run: Run): boolean => !isSilent() || (run.flags & flagAnnounce) !== 0
+  const reports = makeReports(channel, announces)
   let stretchBegan = 0
   let boot: Boot | undefined
   let effects: EffectRuntime | undefined
@@ -223,8 +225,8 @@ export const startSession = (host: SessionHost): Session => {
     running = item
     resume = wait()
     // it takes its time after all: its parent has to know that it runs
-    if (isSilent() && (run.flags & flagAnnounce) === 0) reports.flush()
-    else reports.tell([Kind.Started, run.id, run.index])
+    if (announces(run)) reports.tell([Kind.Started, run.id, run.index])
+    else reports.flush()
     return false
   }
 

@@ -276,7 +276,7 @@ describe("a run", () => {
 describe("a child that its parent reads", () => {
   it("says nothing of what it begins or loads, and what is done is said before the next item", async () => {
     Task.sync("slow", { module, handler: (i: number) => (compute(1), i) })
-    const { define, heard, last, of, outcomes, say, until } = open({ isRead: true })
+    const { define, last, of, outcomes, say, until } = open({ isRead: true })
     const before: Array<unknown> = []
     Task.sync("looks", {
       module,
@@ -301,12 +301,12 @@ describe("a child that its parent reads", () => {
       { run: 2, index: 2 }
     ])
     assert.strictEqual(last(), "none")
-    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started || kind === Kind.Loading))
+    assert.isEmpty([...of(Kind.Started), ...of(Kind.Loading)])
   }, timeout)
 
   it("notes an item that suspends, and the load of a module", async () => {
     Task.make("dozes", { module, handler: (i: number) => Effect.as(Effect.sleep(20), i) })
-    const { define, heard, last, outcomes, say, until } = open({ isRead: true })
+    const { define, last, of, outcomes, say, until } = open({ isRead: true })
     define(1, "dozes")
     define(2, "late", "data:text/javascript,await new Promise((resolve) => setTimeout(resolve, 20))")
     say([Kind.Run, 1, 1, [0, 1], 0], [Kind.Run, 2, 2, [0], 0])
@@ -315,7 +315,7 @@ describe("a child that its parent reads", () => {
     await until(() => outcomes(1).size === 2)
     assert.deepStrictEqual(last(), { run: 2, index: 0 })
     await until(() => outcomes(2).size === 1)
-    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started || kind === Kind.Loading))
+    assert.isEmpty([...of(Kind.Started), ...of(Kind.Loading)])
   }, timeout)
 
   it("says what is done before it waits: for an item among cheap ones, for the load of a module", async () => {
@@ -347,7 +347,7 @@ describe("a child that its parent reads", () => {
   }, timeout)
 
   it("tells what is done in its last report, and not what runs", async () => {
-    const { define, heard, outcomes, say, session, until } = open({ isRead: true })
+    const { define, of, outcomes, say, session, until } = open({ isRead: true })
     Task.sync("goes", {
       module,
       handler: (i: number) => {
@@ -358,7 +358,7 @@ describe("a child that its parent reads", () => {
     define(1, "goes")
     say([Kind.Run, 1, 1, numbers(51), 0])
     await until(() => outcomes(1).size === 51)
-    assert.isEmpty(heard.filter(([kind]) => kind === Kind.Started))
+    assert.isEmpty(of(Kind.Started))
   }, timeout)
 
   it("announces what has a limit of time; all of it, when it is told to", async () => {
